@@ -1,0 +1,5 @@
+"""`python -m vramlint`."""
+
+from vramlint.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,58 @@
+"""What a dialect makes of a document: the run, and where each of its values was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vramlint.run import Run
+from vramlint.source import Path, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a canonical key's value comes from.
+
+    `written`: at `path` in the document (`key` and `value` spans). `default`: the framework's default, `why` names the
+    class or file that has it. `inferred`: derived from other keys, `why` says how. `set`: by `--set`.
+    """
+
+    kind: Literal["written", "default", "inferred", "set"]
+    key_span: Span | None = None
+    value_span: Span | None = None
+    path: Path | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaProblem:
+    """One place where a document does not say what its framework takes; `kind` picks the rule that reports it.
+
+    kinds: unknown-key, type, enum, minimum, required, number-as-text, renamed-key, foreign-key.
+    """
+
+    kind: str
+    message: str
+    span: Span | None
+    path: Path
+    suggestion: str | None = None
+    help: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A training config: which dialect, the run under each trainer that it may mean, and where its values stand.
+
+    `runs` holds one candidate per trainer that stays possible (usually one). `origins` is by canonical key;
+    `document_span` is where a finding about the whole document points.
+    """
+
+    dialect: str
+    runs: tuple[Run, ...]
+    origins: Mapping[str, Origin]
+    problems: tuple[SchemaProblem, ...] = ()
+    document: int = 0
+    document_span: Span | None = None
+    trainer_open: str | None = None
+    notes: tuple[str, ...] = field(default_factory=tuple)
