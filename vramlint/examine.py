@@ -1,0 +1,135 @@
+"""From one document to its numbers: recognise it, find its model, simulate each run that it may mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from vramlint.catalog import FoundModel, MissingModel, Target, find_model
+from vramlint.dialects import Recognised, recognise
+from vramlint.memory import Band, Estimate, NoEstimate, estimate
+from vramlint.memory.verdict import Verdict, verdict
+from vramlint.run import Run, Value
+from vramlint.source import Document, SourceFile
+
+DEFAULT_CAPABILITY = (8, 0)
+"""The kernels of a current data-centre card, assumed where no target is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the command line adds to what the files say."""
+
+    overrides: Mapping[str, Value] = field(default_factory=dict)
+    dialect: str | None = None
+    model_config: Path | None = None
+    isolated: bool = False
+    stack: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One document taken for a training config, and the model it trains (None: it names none)."""
+
+    file: SourceFile
+    document: Document
+    recognised: Recognised
+    model: FoundModel | MissingModel | None
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One run that the document may mean, with its estimate or the reason why there is none."""
+
+    run: Run
+    estimate: Estimate | NoEstimate
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """All candidates of a document on one target; `worst` speaks for them, its bands spanning them all."""
+
+    target: Target | None
+    candidates: tuple[Candidate, ...]
+    worst: Candidate
+    verdict: Verdict | None
+
+
+def subject_of(file: SourceFile, document: Document, facts: Facts) -> Subject | None:
+    """The document as a training config, or None if it is not one."""
+    recognised = recognise(
+        file, document, overrides=facts.overrides, dialect=facts.dialect, stack=facts.stack,
+    )
+    if recognised is None:
+        return None
+    names = {run.model_name_or_path for run in recognised.runs if "model_name_or_path" not in run.unknown}
+    name = names.pop() if len(names) == 1 else None
+    model: FoundModel | MissingModel | None = None
+    if name or facts.model_config:
+        model = find_model(
+            name or "",
+            base_directory=Path(file.path).parent if file.path not in ("", "-") else None,
+            model_config=facts.model_config,
+            isolated=facts.isolated,
+        )
+    runs = tuple(_loaded_as(run, model) for run in recognised.runs)
+    return Subject(file, document, recognised, model, runs)
+
+
+def _loaded_as(run: Run, model: FoundModel | MissingModel | None) -> Run:
+    """The run as its checkpoint makes it: one stored in bitsandbytes 4-bit is loaded so whatever the config says."""
+    if isinstance(model, FoundModel) and model.quantized == "bnb-4bit" and not run.load_in_4bit:
+        return replace(
+            run, load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype="bfloat16",
+        )
+    return run
+
+
+def simulate(run: Run, model: FoundModel | MissingModel | None, target: Target | None) -> Estimate | NoEstimate:
+    """The estimate of one run; without a target, on `DEFAULT_CAPABILITY`."""
+    if "model_name_or_path" in run.unknown:
+        return NoEstimate(f"the model is not known: {run.unknown['model_name_or_path']}", ("model_name_or_path",))
+    if model is None:
+        return NoEstimate("no model is named", ("model_name_or_path",))
+    if isinstance(model, MissingModel):
+        return NoEstimate(f"unknown model {model.name!r}: {model.why}", ("model_name_or_path",))
+    capability = target.compute_capability if target else DEFAULT_CAPABILITY
+    return estimate(run, model.architecture, capability=capability, total=target.total if target else None)
+
+
+def numbers_of(subject: Subject, target: Target | None) -> Numbers:
+    """Every candidate simulated; the one that needs most speaks, or the first without a number."""
+    candidates = tuple(Candidate(run, simulate(run, subject.model, target)) for run in subject.runs)
+    missing = [c for c in candidates if isinstance(c.estimate, NoEstimate)]
+    if missing:
+        return Numbers(target, candidates, missing[0], None)
+    worst = max(candidates, key=_need)
+    if len(candidates) > 1:
+        worst = Candidate(worst.run, _spanning(worst, candidates))
+    judged = verdict(worst.estimate.device, target.usable) if target and isinstance(worst.estimate, Estimate) else None
+    return Numbers(target, candidates, worst, judged)
+
+
+def _need(candidate: Candidate) -> int:
+    return candidate.estimate.device.typical if isinstance(candidate.estimate, Estimate) else 0
+
+
+def _spanning(worst: Candidate, candidates: tuple[Candidate, ...]) -> Estimate | NoEstimate:
+    """The worst candidate's estimate with bands from the least low to the greatest high of all."""
+    estimates = [c.estimate for c in candidates if isinstance(c.estimate, Estimate)]
+    if not isinstance(worst.estimate, Estimate):
+        return worst.estimate
+
+    def span(bands: list[Band], own: Band) -> Band:
+        return Band(min(b.low for b in bands), own.typical, max(b.high for b in bands))
+
+    return replace(
+        worst.estimate,
+        allocated=span([e.allocated for e in estimates], worst.estimate.allocated),
+        required=span([e.required for e in estimates], worst.estimate.required),
+        context=span([e.context for e in estimates], worst.estimate.context),
+        device=span([e.device for e in estimates], worst.estimate.device),
+    )
