@@ -1,0 +1,172 @@
+"""What may be changed to save memory: every single move on a run, how safe it is and what it costs in speed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from vramlint.findings import Safety
+from vramlint.run import Change, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What the framework, the card and the installed packages let a plan use.
+
+    `liger` and `fused_loss` say that the kernels exist for this architecture; `liger_installed` that the project's lock or
+    requirements file has the package, which makes using it safe.
+    """
+
+    bf16: bool = True
+    flash_attention_2: bool = False
+    liger: bool = False
+    liger_installed: bool = False
+    bitsandbytes: bool = True
+    four_bit: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One thing to do. Moves of one `axis` exclude one another and are ordered from mild to strong.
+
+    `slowdown` is the rough share of speed it costs (0.3: a third slower), used only to order plans.
+    """
+
+    axis: str
+    title: str
+    safety: Safety
+    slowdown: float
+    changes: tuple[Change, ...]
+
+
+TRL = "trl-"
+HUGGING_FACE = ("transformers", "trl-sft", "trl-dpo", "trl-reward", "trl-kto", "trl-grpo", "trl-rloo", "trl-orpo", "trl-cpo")
+
+
+def moves_for(run: Run, allowed: Allowed) -> list[Move]:
+    """All moves that the run leaves open, mild before strong within an axis, safe axes first."""
+    found = [move for source in SOURCES for move in source(run, allowed)]
+    return [move for move in found if not _touches_unknown(run, move)]
+
+
+def _touches_unknown(run: Run, move: Move) -> bool:
+    return any(change.key in run.unknown for change in move.changes)
+
+
+def _batch(run: Run, _: Allowed) -> Iterator[Move]:
+    batch, accumulation = run.per_device_train_batch_size, run.gradient_accumulation_steps
+    for divisor in range(2, batch + 1):
+        if batch % divisor == 0:
+            yield Move(
+                "batch", f"batch {batch} → {batch // divisor}, accumulation {accumulation} → {accumulation * divisor}",
+                Safety.SAFE, 0.02 * divisor,
+                (
+                    Change("per_device_train_batch_size", batch // divisor),
+                    Change("gradient_accumulation_steps", accumulation * divisor),
+                ),
+            )
+
+
+def _checkpointing(run: Run, _: Allowed) -> Iterator[Move]:
+    if not run.gradient_checkpointing:
+        yield Move(
+            "checkpointing", "gradient checkpointing on", Safety.SAFE, 0.3, (Change("gradient_checkpointing", True),),
+        )
+
+
+def _loss(run: Run, allowed: Allowed) -> Iterator[Move]:
+    if run.trainer == "trl-sft" and run.loss_type == "nll" and not run.use_liger_kernel:
+        yield Move("loss", "TRL's chunked loss", Safety.SAFE, 0.0, (Change("loss_type", "chunked_nll"),))
+    elif not run.use_liger_kernel and allowed.liger and run.trainer in HUGGING_FACE:
+        yield Move(
+            "loss", "Liger kernels: the loss without the logits",
+            Safety.SAFE if allowed.liger_installed else Safety.UNSAFE, -0.05,
+            (Change("use_liger_kernel", True),),
+        )
+
+
+def _attention(run: Run, _: Allowed) -> Iterator[Move]:
+    if run.attn_implementation == "eager":
+        yield Move("attention", "sdpa attention", Safety.SAFE, -0.1, (Change("attn_implementation", "sdpa"),))
+
+
+def _fused_optimizer(run: Run, _: Allowed) -> Iterator[Move]:
+    if run.optim in ("adamw_torch", "adamw_hf"):
+        yield Move("optimizer", "fused AdamW", Safety.SAFE, 0.0, (Change("optim", "adamw_torch_fused"),))
+
+
+def _evaluation(run: Run, _: Allowed) -> Iterator[Move]:
+    if run.eval_strategy != "no" and run.per_device_eval_batch_size > run.per_device_train_batch_size:
+        yield Move(
+            "evaluation", f"evaluation batch {run.per_device_eval_batch_size} → {run.per_device_train_batch_size}",
+            Safety.SAFE, 0.0, (Change("per_device_eval_batch_size", run.per_device_train_batch_size),),
+        )
+
+
+def _small_optimizer(run: Run, allowed: Allowed) -> Iterator[Move]:
+    if run.optim.startswith("adamw_torch") and allowed.bitsandbytes and not run.deepspeed:
+        yield Move("optimizer-state", "8-bit AdamW", Safety.UNSAFE, 0.02, (Change("optim", "adamw_8bit"),))
+        yield Move("optimizer-state", "paged 8-bit AdamW", Safety.UNSAFE, 0.1, (Change("optim", "paged_adamw_8bit"),))
+
+
+def _loading_dtype(run: Run, allowed: Allowed) -> Iterator[Move]:
+    if run.dtype == "float32" and run.trainer in HUGGING_FACE:
+        dtype = "bfloat16" if allowed.bf16 else "float16"
+        yield Move(
+            "dtype", f"load the model in {dtype}", Safety.UNSAFE, 0.0, (Change("dtype", dtype),),
+        )
+
+
+def _upcast(run: Run, _: Allowed) -> Iterator[Move]:
+    if run.prepare_model_for_kbit_training and (run.load_in_4bit or run.load_in_8bit) and run.trainer == "transformers":
+        yield Move(
+            "upcast", "no upcast of embeddings, head and norms to fp32", Safety.UNSAFE, 0.0,
+            (Change("prepare_model_for_kbit_training", False),),
+        )
+
+
+def _quantisation(run: Run, allowed: Allowed) -> Iterator[Move]:
+    if run.load_in_4bit:
+        if not run.bnb_4bit_use_double_quant:
+            yield Move(
+                "quantisation", "double quantisation", Safety.UNSAFE, 0.02, (Change("bnb_4bit_use_double_quant", True),),
+            )
+    elif run.use_peft and allowed.four_bit and not run.load_in_8bit:
+        yield Move(
+            "quantisation", "4-bit base (QLoRA)", Safety.UNSAFE, 0.3,
+            (Change("load_in_4bit", True), Change("bnb_4bit_quant_type", "nf4")),
+        )
+
+
+def _sequence(run: Run, _: Allowed) -> Iterator[Move]:
+    length = run.max_length
+    while length and length % 2 == 0 and length > 256:
+        length //= 2
+        yield Move(
+            "sequence", f"sequences of {length} tokens", Safety.UNSAFE, 0.0, (Change("max_length", length),),
+        )
+
+
+def _rank(run: Run, _: Allowed) -> Iterator[Move]:
+    rank, alpha = run.lora_r, run.lora_alpha
+    while run.use_peft and rank % 2 == 0 and rank > 8 and "lora_alpha" not in run.unknown:
+        rank, alpha = rank // 2, alpha / 2
+        scaled = int(alpha) if alpha == int(alpha) else alpha
+        yield Move(
+            "rank", f"LoRA rank {rank}, alpha {scaled:g}", Safety.UNSAFE, 0.0,
+            (Change("lora_r", rank), Change("lora_alpha", scaled)),
+        )
+
+
+def _offload(run: Run, _: Allowed) -> Iterator[Move]:
+    if run.trainer.startswith(TRL) and not run.activation_offloading:
+        yield Move(
+            "offload", "activation offloading", Safety.UNSAFE, 0.4, (Change("activation_offloading", True),),
+        )
+
+
+SOURCES: tuple[Callable[[Run, Allowed], Iterator[Move]], ...] = (
+    _loss, _attention, _fused_optimizer, _evaluation, _batch, _checkpointing,
+    _small_optimizer, _loading_dtype, _upcast, _quantisation, _offload, _rank, _sequence,
+)
+"""In the order in which plans of equal size and speed are preferred."""
