@@ -1,3 +1,3 @@
-"""Will this training run fit this GPU, and if not, what do I change?"""
+"""Tells whether a training run fits a GPU, and what to change if not."""
 
 __version__ = "0.1.0"

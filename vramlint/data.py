@@ -10,7 +10,7 @@ CHECKOUT = os.path.dirname(PACKAGE)
 
 
 def compiled(name: str) -> str | None:
-    """The path of `_data/<name>` if this is a built package, else None: then the sources beside the package are read."""
+    """The path of `_data/<name>` in a built package, else None: the sources beside it are read."""
     path = os.path.join(COMPILED, name)
     return path if not is_checkout() and os.path.exists(path) else None
 

@@ -35,7 +35,10 @@ def record_of(subject: Subject, numbers: Numbers) -> Record:
     }
     if len(numbers.candidates) > 1:
         record["candidates"] = [
-            {"trainer": c.run.trainer, "device": asdict(c.estimate.device) if isinstance(c.estimate, Estimate) else None}
+            {
+                "trainer": c.run.trainer,
+                "device": _band_of(c.estimate.device) if isinstance(c.estimate, Estimate) else None,
+            }
             for c in numbers.candidates
         ]
     return record

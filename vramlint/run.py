@@ -6,8 +6,8 @@ types and vocabularies. Every dialect maps its own keys onto these; nothing here
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -147,3 +147,10 @@ class Run:
     unknown: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     stack: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Library → version that the run is estimated for; empty means the current stack."""
+
+
+def with_changes(run: Run, changes: Iterable[Change]) -> Run:
+    """The run with each key set; what a changed key unlocked or implied elsewhere is the dialect's to say, not this."""
+    values = {change.key: change.value for change in changes if not change.delete}
+    unknown = {key: why for key, why in run.unknown.items() if key not in values}
+    return replace(run, **values, unknown=unknown)  # type: ignore[arg-type]  # keys and types are the schema's

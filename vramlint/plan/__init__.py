@@ -1,4 +1,4 @@
-"""Search over changes for the smallest and safest that fits. Given an estimating function; knows no rules and no files."""
+"""Search over changes for the smallest and safest that fits; knows no rules and no files."""
 
 from vramlint.plan.moves import Allowed, Move, moves_for
 from vramlint.plan.search import Plan, Plans, search, singles

@@ -13,8 +13,8 @@ from vramlint.run import Change, Run
 class Allowed:
     """What the framework, the card and the installed packages let a plan use.
 
-    `liger` and `fused_loss` say that the kernels exist for this architecture; `liger_installed` that the project's lock or
-    requirements file has the package, which makes using it safe.
+    `liger` says that its kernels exist for this architecture; `liger_installed` that the project's lock or requirements
+    file has the package, which makes using it safe.
     """
 
     bf16: bool = True
@@ -40,7 +40,9 @@ class Move:
 
 
 TRL = "trl-"
-HUGGING_FACE = ("transformers", "trl-sft", "trl-dpo", "trl-reward", "trl-kto", "trl-grpo", "trl-rloo", "trl-orpo", "trl-cpo")
+HUGGING_FACE = (
+    "transformers", "trl-sft", "trl-dpo", "trl-reward", "trl-kto", "trl-grpo", "trl-rloo", "trl-orpo", "trl-cpo",
+)
 
 
 def moves_for(run: Run, allowed: Allowed) -> list[Move]:
@@ -129,7 +131,8 @@ def _quantisation(run: Run, allowed: Allowed) -> Iterator[Move]:
     if run.load_in_4bit:
         if not run.bnb_4bit_use_double_quant:
             yield Move(
-                "quantisation", "double quantisation", Safety.UNSAFE, 0.02, (Change("bnb_4bit_use_double_quant", True),),
+                "quantisation", "double quantisation", Safety.UNSAFE, 0.02,
+                (Change("bnb_4bit_use_double_quant", True),),
             )
     elif run.use_peft and allowed.four_bit and not run.load_in_8bit:
         yield Move(

@@ -1,4 +1,4 @@
-"""The search: safe before unsafe, then fewest changes, then least loss of speed; every plan is estimated, none is assumed."""
+"""The search: safe before unsafe, then fewest changes, then least loss of speed; every plan is estimated."""
 
 from __future__ import annotations
 
@@ -55,10 +55,12 @@ class Plans:
 
 
 def singles(moves: Iterable[Move], outcome_of: OutcomeOf) -> list[Plan]:
-    """One plan per axis: its mildest move that fits, else its strongest; least device memory first among equals in safety."""
+    """One plan per axis: its mildest move that fits, else its strongest; those that fit first, the safe before the unsafe."""
     estimated = _Estimated(outcome_of)
     found = [plan for axis in _axes(moves) if (plan := _single(axis, estimated))]
-    return sorted(found, key=lambda plan: (not _fits(plan.outcome), -plan.safety, plan.slowdown, plan.outcome.device_typical))
+    return sorted(
+        found, key=lambda plan: (not _fits(plan.outcome), -plan.safety, plan.slowdown, plan.outcome.device_typical),
+    )
 
 
 def _single(axis: Sequence[Move], estimated: _Estimated) -> Plan | None:
@@ -71,7 +73,7 @@ def _single(axis: Sequence[Move], estimated: _Estimated) -> Plan | None:
 
 
 def search(moves: Iterable[Move], outcome_of: OutcomeOf) -> Plans:
-    """The best plans that fit. Within a tier of safety, all subsets of axes in order of size are tried, strongest moves first."""
+    """The best plans that fit: per tier of safety, all subsets of axes in order of size, strongest moves first."""
     estimated = _Estimated(outcome_of)
     axes = _axes(moves)
     safe = [axis for axis in axes if axis[-1].safety is Safety.SAFE]
@@ -135,7 +137,9 @@ def _mildest(
 
 def _ranked(fitting: list[Plan], axes: Sequence[Sequence[Move]], estimated: _Estimated) -> Plans:
     """The best, and up to two alternatives: one with fewer changes though less safe, one that goes another way."""
-    ordered = sorted(fitting, key=lambda plan: (-plan.safety, len(plan.moves), plan.slowdown, plan.outcome.device_typical))
+    ordered = sorted(
+        fitting, key=lambda plan: (-plan.safety, len(plan.moves), plan.slowdown, plan.outcome.device_typical),
+    )
     best, others = ordered[0], ordered[1:]
     if len(best.moves) > 1 or best.safety is Safety.SAFE:
         others += [
