@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Union
 
 from vramlint.source.tree import Path, Scalar
 
-PlainValue = Scalar | list["PlainValue"] | dict[str, "PlainValue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A value to be written as code, such as `torch.float16`; only Python takes it."""
+
+    code: str
+
+
+PlainValue = Union[Scalar, Expression, list["PlainValue"], dict[str, "PlainValue"]]
 
 
 @dataclass(frozen=True, slots=True)

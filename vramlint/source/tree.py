@@ -29,6 +29,7 @@ class Node:
     `scalar`: `value` holds it as its format reads it. `map`: `entries`. `seq`: `items`. `alias`: `target` names the
     anchor; it is never expanded here. `opaque`: an expression that cannot be folded to a value; `why` says what it is.
     `locked` says why the text of this node must not be edited (block scalar, tag, folded expression …), else None.
+    `referent` is what stands behind it elsewhere: the anchored node of an alias, the literal of a Python constant.
     """
 
     kind: Literal["scalar", "map", "seq", "alias", "opaque"]
@@ -41,6 +42,17 @@ class Node:
     target: str | None = None
     why: str | None = None
     locked: str | None = None
+    referent: Node | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A key that stands twice in one mapping; the last one counts."""
+
+    key: str
+    first: Span
+    second: Span
+    document: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,7 @@ class SourceFile:
     format: Format
     documents: tuple[Document, ...]
     lines: LineIndex
+    duplicates: tuple[Duplicate, ...] = ()
 
 
 class SourceError(Exception):
