@@ -18,7 +18,7 @@ def format_of(path: str) -> Format | None:
     return FORMATS.get(os.path.splitext(path)[1].lower())
 
 
-def read(path: str, data: bytes, format: Format | None = None) -> SourceFile:  # noqa: A002 (the word of the field)
+def read(path: str, data: bytes, format: Format | None = None) -> SourceFile:
     """The file as trees with positions; without a `format` or a telling name it is read as YAML.
 
     Raises `SourceError` of kind too-large, not-utf8, empty, too-deep or syntax.

@@ -58,7 +58,7 @@ class YamlReader:
                 elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
                     self._meter.node(event.start_mark.index + self._base, len(stack))
                     stack.append(_Frame(event))
-                elif isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
+                elif isinstance(event, (yaml.NodeEvent, yaml.CollectionEndEvent)):
                     node = self._closed(stack.pop(), event) if isinstance(event, yaml.CollectionEndEvent) else (
                         self._leaf(event, anchors, len(stack))
                     )
@@ -102,7 +102,7 @@ class YamlReader:
             locked = "the value spans several lines"
         elif event.anchor and not written:
             locked = "the value is empty behind an anchor"
-        value: Scalar = typed(event.value) if event.style is None and not event.tag else event.value
+        value: Scalar = typed(event.value) if not event.style and not event.tag else event.value
         if event.tag and event.tag.startswith("tag:yaml.org,2002:"):
             value = _tagged(event.tag, event.value)
         return Node("scalar", self._span(start, end), value, event.style or "plain", anchor=event.anchor, locked=locked)

@@ -1,0 +1,1 @@
+"""Measurement and proof: what the tool is held against."""
