@@ -11,7 +11,15 @@ from vramlint.source.positions import Span
 from vramlint.source.reading import read
 from vramlint.source.render import Unwritable, render, render_key
 from vramlint.source.surgery import (
-    Refusal, TextEdit, check_unlocked, delete_entry, entry_at, insert_entry, node_at, python_literal,
+    Refusal,
+    TextEdit,
+    check_not_shared,
+    check_unlocked,
+    delete_entry,
+    entry_at,
+    insert_entry,
+    node_at,
+    python_literal,
 )
 from vramlint.source.tree import SourceError, SourceFile
 
@@ -74,6 +82,7 @@ def _replaced(text: str, edits: Sequence[TextEdit]) -> str | None:
 def _compiled(file: SourceFile, operation: Operation) -> TextEdit:
     if any(duplicate.key in operation.path for duplicate in file.duplicates):
         raise Refusal("the key stands twice in the file")
+    check_not_shared(file, operation)
     if isinstance(operation, Insert):
         return insert_entry(file, operation)
     if isinstance(operation, Delete):

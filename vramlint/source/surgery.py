@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from vramlint.source.operations import Delete, Insert
+from vramlint.source.operations import Delete, Insert, Operation
 from vramlint.source.render import render, render_key
 from vramlint.source.tree import Entry, Node, Path, SourceFile
 
@@ -66,6 +66,33 @@ def check_unlocked(node: Node) -> None:
         raise Refusal(node.locked)
     if node.kind == "opaque":
         raise Refusal("the value is an expression")
+
+
+def check_not_shared(file: SourceFile, operation: Operation) -> None:
+    """Raise `Refusal` where the place stands under an anchor that is used elsewhere: two values would change."""
+    document = file.documents[operation.document]
+    if not document.anchors:
+        return
+    used = _alias_targets(document.root)
+    node = document.root
+    for step in (None, *operation.path):
+        if isinstance(step, str):
+            node = entry_in(node, step).value
+        elif isinstance(step, int):
+            node = _item(node, step)
+        if node.anchor in used:
+            raise Refusal(f"the value is also used through *{node.anchor}")
+
+
+def _alias_targets(node: Node) -> set[str]:
+    found: set[str] = set()
+    pending = [node]
+    while pending:
+        node = pending.pop()
+        if node.kind == "alias" and node.target:
+            found.add(node.target)
+        pending += [*(entry.value for entry in node.entries), *node.items]
+    return found
 
 
 def python_literal(file: SourceFile, node: Node) -> Node:

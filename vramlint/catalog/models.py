@@ -1,0 +1,165 @@
+"""A model's name → its architecture: a file beside the config first, then the catalogue, then the Hugging Face cache."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vramlint.catalog.architecture import Architecture, FoundModel, MissingModel
+from vramlint.catalog.config import DATA, architecture_from_config
+
+CATALOG = os.path.join(DATA, "models.jsonl")
+NOT_OF_THE_CONFIG = ("id", "aliases", "quantized", "same_count", "parameters", "source", "unconfirmed", "overrides", "auto")
+
+
+def find_model(
+    name: str, *, base_directory: Path | None, model_config: Path | None = None, isolated: bool = False,
+) -> FoundModel | MissingModel:
+    """The architecture of the model `name`, and where it was found, or why it is not known.
+
+    `base_directory` is where relative model paths begin; `isolated` leaves the Hugging Face cache out.
+    """
+    if model_config is not None:
+        return _from_file(name or str(model_config), Path(model_config), "--model-config")
+    local = _local_config(name, base_directory)
+    if local is not None:
+        return _from_file(name, local, f"{local.name} in {local.parent}")
+    found = _in_catalog(name)
+    if found is None and not isolated:
+        cached = _cached_config(name)
+        found = _from_file(name, cached, "the Hugging Face cache") if cached else None
+    if found is None and _looks_local(name):
+        last = name.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
+        found = _in_catalog_by_last_part(last)
+        if found is not None:
+            return replace(found, assumed=f"{name!r} is a local path; taken for {found.name} by its last part")
+    return found or MissingModel(name, "it is not in the catalogue and no config.json was found for it", _near(name))
+
+
+def all_models() -> Iterator[dict[str, Any]]:
+    """Every catalogue entry as written."""
+    with open(CATALOG, encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def architecture_of_entry(entry: dict[str, Any], name: str) -> Architecture:
+    """The architecture of a catalogue entry under one of its names."""
+    fields = {key: value for key, value in entry.items() if key not in NOT_OF_THE_CONFIG}
+    fields.update(entry.get("overrides", {}).get(name, {}))
+    return replace(architecture_from_config(fields), parameters=entry.get("parameters"))
+
+
+def _in_catalog(name: str) -> FoundModel | None:
+    line = _line_with(f'"{name.lower()}"')
+    if line is None:
+        return None
+    entry = json.loads(line)
+    quantized = next((kind for alias, kind in entry["quantized"].items() if alias.lower() == name.lower()), None)
+    names = [entry["id"], *entry["aliases"], *entry.get("same_count", ()), *entry["quantized"]]
+    if not any(known.lower() == name.lower() for known in names):
+        return None
+    weak = name.lower() in (known.lower() for known in entry.get("same_count", ()))
+    return FoundModel(
+        name, architecture_of_entry(entry, name), "the catalogue", quantized,
+        f"{name} has the family and the exact parameter count of {entry['id']}" if weak else None,
+    )
+
+
+def _in_catalog_by_last_part(last: str) -> FoundModel | None:
+    line = _line_with(f'/{last.lower()}"')
+    if line is None or not last:
+        return None
+    entry = json.loads(line)
+    names = [entry["id"], *entry["aliases"], *entry["quantized"]]
+    full = next((known for known in names if known.lower().endswith(f"/{last.lower()}")), None)
+    return _in_catalog(full) if full else None
+
+
+def _line_with(part: str) -> str | None:
+    """The catalogue's line that holds `part` (lower case): a search in the text is quicker than reading 700 entries."""
+    with open(CATALOG, encoding="utf-8") as file:
+        text = file.read()
+    lowered = text.lower()
+    if len(lowered) != len(text):
+        return next((line for line in text.splitlines() if part in line.lower()), None)
+    offset = lowered.find(part)
+    if offset < 0:
+        return None
+    return text[text.rfind("\n", 0, offset) + 1 : text.find("\n", offset)]
+
+
+def _near(name: str) -> tuple[str, ...]:
+    names = [alias for entry in all_models() for alias in (entry["id"], *entry["aliases"])]
+    by_lower = {known.lower(): known for known in names}
+    by_last = {known.lower().rpartition("/")[2]: known for known in names}
+    near = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, 2, 0.8)]
+    near += [by_last[m] for m in difflib.get_close_matches(name.lower().rpartition("/")[2], by_last, 2, 0.8)]
+    return tuple(dict.fromkeys(near))[:3]
+
+
+def _looks_local(name: str) -> bool:
+    return name.startswith((".", "/", "~", "\\")) or name.count("/") != 1
+
+
+def _local_config(name: str, base_directory: Path | None) -> Path | None:
+    if not name or "\0" in name or len(name) > 1000:
+        return None
+    try:
+        path = (base_directory or Path()) / Path(name).expanduser()
+        for candidate in (path / "config.json", path if path.name == "config.json" else None):
+            if candidate is not None and candidate.is_file():
+                return candidate
+    except (OSError, RuntimeError):
+        return None
+    return None
+
+
+def _cached_config(name: str) -> Path | None:
+    if name.count("/") != 1 or ".." in name:
+        return None
+    home = os.environ.get("HF_HOME") or os.path.join(os.path.expanduser("~"), ".cache", "huggingface")
+    hub = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
+    repository = Path(hub) / f"models--{name.replace('/', '--')}"
+    try:
+        revision = (repository / "refs" / "main").read_text(encoding="utf-8").strip()
+        first = repository / "snapshots" / revision / "config.json"
+        if first.is_file():
+            return first
+    except (OSError, UnicodeDecodeError):
+        pass
+    try:
+        return next(iter(sorted(repository.glob("snapshots/*/config.json"))), None)
+    except OSError:
+        return None
+
+
+def _from_file(name: str, path: Path, source: str) -> FoundModel | MissingModel:
+    try:
+        if path.stat().st_size > 1 << 20:
+            return MissingModel(name, f"{path} is over 1 MiB, which no config.json is")
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        return MissingModel(name, f"{path} cannot be read: {error.strerror or error}")
+    except (ValueError, RecursionError):
+        return MissingModel(name, f"{path} is not valid JSON")
+    if not isinstance(config, dict):
+        return MissingModel(name, f"{path} is no JSON object")
+    try:
+        architecture = architecture_from_config(config)
+    except (ValueError, TypeError) as error:
+        return MissingModel(name, f"{path} does not describe a model: {error}")
+    method = config.get("quantization_config")
+    quantized = None
+    if isinstance(method, dict):
+        quantized = "bnb-4bit" if method.get("load_in_4bit") or method.get("_load_in_4bit") else str(
+            method.get("quant_method", "quantised"),
+        )
+    return FoundModel(name, architecture, source, quantized)
+
+
