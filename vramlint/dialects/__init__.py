@@ -1,5 +1,12 @@
 """Which framework wrote a file, and what its keys mean: documents ⇄ runs. Knows nothing of memory."""
 
+from vramlint.dialects.recognise import recognise
 from vramlint.dialects.recognised import Origin, Recognised, SchemaProblem
+from vramlint.dialects.schema import compiled_schemas
+from vramlint.dialects.vocabulary import run_schema, set_value
+from vramlint.dialects.write_back import Refusal, to_operations
 
-__all__ = ["Origin", "Recognised", "SchemaProblem"]
+__all__ = [
+    "Origin", "Recognised", "Refusal", "SchemaProblem", "compiled_schemas", "recognise", "run_schema", "set_value",
+    "to_operations",
+]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vramlint.findings import Fix
 from vramlint.run import Run
 from vramlint.source import Path, Span
 
@@ -38,6 +39,7 @@ class SchemaProblem:
     path: Path
     suggestion: str | None = None
     help: tuple[str, ...] = ()
+    fixes: tuple[Fix, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
