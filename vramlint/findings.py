@@ -72,3 +72,17 @@ class Finding:
     related: tuple[Related, ...] = ()
     fixes: tuple[Fix, ...] = ()
     document: int = 0
+
+
+ABOUT_THE_FIT = frozenset({"does-not-fit", "tight"})
+"""Findings that only a run that fits does away with."""
+
+
+def applicable(finding: Finding, least: Safety) -> Fix | None:
+    """The fix to make without asking, of those at least so safe: the first that the file takes and that is enough."""
+    for fix in finding.fixes:
+        fits = fix.outcome is not None and fix.outcome.verdict == "fits"
+        enough = fits or finding.name not in ABOUT_THE_FIT
+        if fix.safety >= max(least, Safety.UNSAFE) and fix.operations and fix.refused is None and enough:
+            return fix
+    return None
