@@ -8,27 +8,33 @@ from vramlint.source.tree import SourceError
 MOST_BYTES = 1 << 20
 MOST_NODES = 100_000
 MOST_DEPTH = 100
+MOST_DIGITS = 300
+"""A longer number is not computed: `int` of many digits takes quadratic time."""
 
 
 class Meter:
-    """Counts nodes and depth while a tree is built, and stops a hostile file early."""
+    """Counts nodes and depth while a tree is built, and stops a hostile file early.
 
-    __slots__ = ("_nodes", "_path")
+    `expanded` counts as if every alias were written out, so that a bomb of aliases is refused by arithmetic.
+    """
+
+    __slots__ = ("_path", "expanded")
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._nodes = 0
+        self.expanded = 0
 
-    def node(self, offset: int, depth: int) -> None:
-        """One more node at this depth. Raises `SourceError` of kind too-deep or too-large."""
-        self._nodes += 1
+    def node(self, offset: int, depth: int, weight: int = 1) -> None:
+        """One more node at this depth, or an alias of `weight` nodes. Raises `SourceError`: too-deep or too-large."""
+        self.expanded += weight
         if depth > MOST_DEPTH:
             raise SourceError(
                 "too-deep", f"nested more than {MOST_DEPTH} levels deep", self._path, Span(offset, offset + 1, self._path),
                 "no training config nests so deep",
             )
-        if self._nodes > MOST_NODES:
+        if self.expanded > MOST_NODES:
+            why = "its aliases stand for" if weight > 1 else "it holds"
             raise SourceError(
-                "too-large", f"holds more than {MOST_NODES:,} values", self._path, Span(offset, offset + 1, self._path),
+                "too-large", f"{why} more than {MOST_NODES:,} values", self._path, Span(offset, offset + 1, self._path),
                 "no training config holds so many",
             )

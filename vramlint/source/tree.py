@@ -15,21 +15,33 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One key of a mapping with its value."""
+    """One key of a mapping with its value.
+
+    `merge`: not a key but a source of keys (YAML `<<`, Python `**`); `value` is the mapping, mostly an alias of it.
+    `locked` says why the key must not be renamed, deleted or inserted beside, else None.
+    """
 
     key: str
     key_span: Span
     value: Node
+    merge: bool = False
+    locked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """A value as written.
 
-    `scalar`: `value` holds it as its format reads it. `map`: `entries`. `seq`: `items`. `alias`: `target` names the
-    anchor; it is never expanded here. `opaque`: an expression that cannot be folded to a value; `why` says what it is.
+    `scalar`: `value` holds it as its format reads it. `map`: `entries`; `why` then says that further keys may be there.
+    `seq`: `items`. `alias`: stands for `referent`, which is written elsewhere and called `target`; never expanded here.
+    `opaque`: an expression that cannot be folded to a value; `why` says what it is.
+
+    `style` of scalars: plain, single, double, `|`, `>`, long (triple quotes), date (`value` is its text), attribute
+    (Python: `torch.bfloat16`), name (Python: a constant; `referent` is its literal) and folded (computed from others).
+    `style` of maps and seqs: block, flow, pair (YAML `[a: 1]`); table, dotted, tables (TOML); module, class, call
+    (Python; `target` is then the qualified name of what is called).
     `locked` says why the text of this node must not be edited (block scalar, tag, folded expression …), else None.
-    `referent` is what stands behind it elsewhere: the anchored node of an alias, the literal of a Python constant.
+    `rests_on`: the literals that a name or a folded expression takes its value from.
     """
 
     kind: Literal["scalar", "map", "seq", "alias", "opaque"]
@@ -43,6 +55,7 @@ class Node:
     why: str | None = None
     locked: str | None = None
     referent: Node | None = None
+    rests_on: tuple[Node, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +70,7 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document of a file: its root and, for aliases, the nodes that carry anchors."""
+    """One document of a file: its root and, for aliases, the nodes that carry anchors (Python: calls, by their key)."""
 
     root: Node
     index: int
@@ -74,6 +87,10 @@ class SourceFile:
     documents: tuple[Document, ...]
     lines: LineIndex
     duplicates: tuple[Duplicate, ...] = ()
+
+    def raw(self, span: Span) -> str:
+        """The text as written there: how `2e-5` was spelt before its format took it for text."""
+        return self.text[span.start : span.end]
 
 
 class SourceError(Exception):
