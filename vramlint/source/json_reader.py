@@ -6,11 +6,11 @@ import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the standard library's own string scanner
 
-from vramlint.source.limits import Meter
+from vramlint.source.limits import MOST_DIGITS, Meter
 from vramlint.source.positions import Span
 from vramlint.source.tree import Document, Duplicate, Entry, Node, Scalar, SourceError
 
-BLANK = re.compile(r"(?:[ \t\r\n\ufeff]+|//[^\r\n]*|/\*.*?\*/|#[^\r\n]*)*", re.DOTALL)
+BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 WORDS: dict[str, Scalar] = {
     "true": True, "false": False, "null": None, "NaN": float("nan"), "Infinity": float("inf"),
@@ -29,7 +29,7 @@ class JsonReader:
 
     def read(self) -> tuple[Document, ...]:
         """The document. Raises `SourceError` for text that is no JSON."""
-        root, offset = self._value(self._blank(0), 0)
+        root, offset = self._value(self._blank(1 if self._text.startswith("\ufeff") else 0), 0)
         offset = self._blank(offset)
         if offset < len(self._text):
             raise self._error("text after the end of the document", offset)
@@ -49,7 +49,7 @@ class JsonReader:
         try:
             value, end = scanstring(self._text, offset + 1, True)
         except json.JSONDecodeError as error:
-            raise self._error(error.msg, error.pos) from None
+            raise self._error(error.msg.removesuffix(" at").lower(), error.pos) from None
         return value, end
 
     def _value(self, offset: int, depth: int) -> tuple[Node, int]:
@@ -66,10 +66,10 @@ class JsonReader:
         number = NUMBER.match(text, offset)
         if number and not text.startswith("-I", offset):
             written = number[0]
-            if len(written) > 400:
-                raise self._error("a number of more than 400 digits", offset)
-            value = float(written) if set(written) & set(".eE") else int(written)
-            return Node("scalar", Span(offset, number.end(), self._path), value, "plain"), number.end()
+            if len(written) > MOST_DIGITS:
+                raise self._error(f"a number of more than {MOST_DIGITS} digits", offset)
+            numeric = float(written) if set(written) & set(".eE") else int(written)
+            return Node("scalar", Span(offset, number.end(), self._path), numeric, "plain"), number.end()
         for word, constant in WORDS.items():
             if text.startswith(word, offset):
                 end = offset + len(word)
@@ -87,7 +87,7 @@ class JsonReader:
             key_span = Span(offset, end, self._path)
             if key in seen:
                 self.duplicates.append(Duplicate(key, seen[key], key_span))
-            seen[key] = key_span
+            seen.setdefault(key, key_span)
             offset = self._blank(end)
             if text[offset : offset + 1] != ":":
                 raise self._error("expected ':' after the key", offset)

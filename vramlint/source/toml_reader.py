@@ -1,4 +1,4 @@
-"""TOML text → tree, by an own scanner for the places; its values are held against tomllib's."""
+"""TOML text → tree: places from the scanner, values from tomllib, and the two held against each other."""
 
 from __future__ import annotations
 
@@ -8,33 +8,19 @@ from typing import Any
 
 from vramlint.source.limits import Meter
 from vramlint.source.positions import LineIndex, Span
-from vramlint.source.tree import Document, Entry, Node, Scalar, SourceError
+from vramlint.source.toml_scanner import Array, Irregular, Leaf, Part, Table, TomlScanner
+from vramlint.source.tree import Document, Entry, Node, SourceError
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\r\n]*)*")
-SPACE = re.compile(r"[ \t]*")
-BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-BASIC = re.compile(r'"(?:[^"\\\r\n]|\\.)*"')
-LITERAL = re.compile(r"'[^'\r\n]*'")
-LONG_BASIC = re.compile(r'"""(?:[^\\]|\\.)*?"""(?!")', re.DOTALL)
-LONG_LITERAL = re.compile(r"'''.*?'''(?!')", re.DOTALL)
-WORD = re.compile(r"[^\s,\]}#]+(?: \d[^\s,\]}#]*)?")
+PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
-class _Table:
-    """A table while it is being filled: its entries come from several places of the file."""
-
-    __slots__ = ("children", "key_spans", "last_array", "span", "style")
-
-    def __init__(self, span: Span, style: str) -> None:
-        self.span = span
-        self.style = style
-        self.children: dict[str, Node | _Table | list[_Table]] = {}
-        self.key_spans: dict[str, Span] = {}
+class _Disagreement(Exception):  # noqa: N818 (told to the user as a SourceError)
+    """The scanner and tomllib see different data at this offset."""
 
 
 class TomlReader:
@@ -43,176 +29,81 @@ class TomlReader:
     def __init__(self, path: str, text: str) -> None:
         self._path = path
         self._text = text
-        self._meter = Meter(path)
 
     def read(self) -> tuple[Document, ...]:
-        """The document. Raises `SourceError` for text that is no TOML."""
+        """The document. Raises `SourceError` (syntax, too-deep, too-large)."""
         body = self._text.removeprefix("\ufeff")
+        irregular: int | None = None
+        root = Table(Span(0, 0, self._path), "table")
         try:
-            expected = tomllib.loads(body.replace("\r\n", "\n"))
-        except (tomllib.TOMLDecodeError, ValueError) as error:
+            # First, since it bounds the depth: tomllib recurses as deep as the text nests.
+            root = TomlScanner(self._path, self._text, Meter(self._path)).scan(len(self._text) - len(body))
+        except Irregular as error:
+            irregular = int(str(error))
+        try:
+            data = tomllib.loads(body)
+        except ValueError as error:
             raise self._error(str(error)) from None
+        if irregular is not None:
+            raise self._unplaced(irregular)
         try:
-            root = self._scan(len(self._text) - len(body))
-        except (LookupError, AttributeError, TypeError, ValueError):
-            raise SourceError("syntax", "the positions in this TOML could not be established", self._path, None) from None
-        node = self._frozen(root, 0)
-        if _plain(node) != _comparable(expected):
-            raise SourceError("syntax", "the positions in this TOML could not be established", self._path, None)
-        return (Document(node, 0, {}),)
+            return (Document(self._node(root, data), 0, {}),)
+        except _Disagreement as error:
+            raise self._unplaced(int(str(error))) from None
 
     def _error(self, message: str) -> SourceError:
-        place = re.search(r"\(at line (\d+), column (\d+)\)", message)
+        place = PLACE.search(message)
         offset = len(self._text)
-        if place:
+        if place and place[1]:
             lines = LineIndex(self._text)
             offset = lines.line_start(min(int(place[1]), lines.line_count)) + int(place[2]) - 1
+            offset += place[1] == "1" and self._text.startswith("\ufeff")
+        told = PLACE.sub("", message)
+        return self._syntax(f"not valid TOML: {told[:1].lower()}{told[1:]}", offset)
+
+    def _unplaced(self, offset: int) -> SourceError:
+        return self._syntax("this spelling of TOML cannot be placed", offset, "write it in a simpler way")
+
+    def _syntax(self, message: str, offset: int, hint: str | None = None) -> SourceError:
         offset = min(offset, len(self._text))
-        told = re.sub(r" \(at .*\)$", "", message)
-        return SourceError(
-            "syntax", f"not valid TOML: {told[:1].lower()}{told[1:]}", self._path,
-            Span(offset, min(offset + 1, len(self._text)), self._path),
+        end = min(offset + 1, len(self._text))
+        return SourceError("syntax", message, self._path, Span(offset, end, self._path), hint)
+
+    def _node(self, part: Part, data: Any) -> Node:
+        """The scanned part with tomllib's values in it. Raises `_Disagreement`."""
+        if isinstance(part, Leaf):
+            return self._leaf(part, data)
+        if isinstance(part, Array):
+            if not isinstance(data, list) or len(data) != len(part.items):
+                raise _Disagreement(part.span.start)
+            items = tuple(self._node(item, value) for item, value in zip(part.items, data, strict=True))
+            return Node("seq", part.span, style=part.style, items=items)
+        if not isinstance(data, dict) or data.keys() != part.children.keys():
+            raise _Disagreement(part.span.start)
+        entries = tuple(
+            Entry(name, part.key_spans[name], self._node(child, data[name])) for name, child in part.children.items()
         )
+        return Node("map", part.span, style=part.style, entries=entries)
 
-    def _scan(self, offset: int) -> _Table:
-        text = self._text
-        root = current = _Table(Span(offset, len(text), self._path), "table")
-        offset = BLANK.match(text, offset).end()  # type: ignore[union-attr]  # BLANK matches the empty string
-        while offset < len(text):
-            if text.startswith("[", offset):
-                current, offset = self._header(root, offset)
-            else:
-                keys, offset = self._key(offset)
-                offset = SPACE.match(text, offset + 1).end()  # type: ignore[union-attr]
-                value, offset = self._value(offset, len(keys))
-                self._define(current, keys, value)
-            offset = BLANK.match(text, offset).end()  # type: ignore[union-attr]
-        return root
-
-    def _header(self, root: _Table, start: int) -> tuple[_Table, int]:
-        array = self._text.startswith("[[", start)
-        keys, offset = self._key(start + (2 if array else 1))
-        end = offset + (2 if array else 1)
-        table = root
-        for name, span in keys[:-1]:
-            table.key_spans.setdefault(name, span)
-            child = table.children.setdefault(name, _Table(span, "table"))
-            table = child[-1] if isinstance(child, list) else child  # type: ignore[assignment]
-        name, span = keys[-1]
-        whole = Span(start, end, self._path)
-        table.key_spans.setdefault(name, span)
-        if array:
-            made = _Table(whole, "table")
-            table.children.setdefault(name, []).append(made)  # type: ignore[union-attr]
-            return made, end
-        child = table.children.setdefault(name, _Table(whole, "table"))
-        if isinstance(child, _Table):
-            child.span = whole
-            table.key_spans[name] = span
-        return child[-1] if isinstance(child, list) else child, end  # type: ignore[return-value]
-
-    def _key(self, offset: int) -> tuple[list[tuple[str, Span]], int]:
-        """A dotted key and the offset of what ends it (`=` or `]`)."""
-        text, keys = self._text, list[tuple[str, Span]]()
-        while True:
-            offset = SPACE.match(text, offset).end()  # type: ignore[union-attr]
-            match = BARE_KEY.match(text, offset) or BASIC.match(text, offset) or LITERAL.match(text, offset)
-            written = match[0]  # type: ignore[index]
-            name = written if written[0] not in "\"'" else str(tomllib.loads(f"k = {written}")["k"])
-            keys.append((name, Span(offset, offset + len(written), self._path)))
-            offset = SPACE.match(text, offset + len(written)).end()  # type: ignore[union-attr]
-            if text[offset] != ".":
-                return keys, offset
-            offset += 1
-
-    def _define(self, table: _Table, keys: list[tuple[str, Span]], value: Node) -> None:
-        for name, span in keys[:-1]:
-            table.key_spans.setdefault(name, span)
-            table = table.children.setdefault(name, _Table(span, "dotted"))  # type: ignore[assignment]
-        name, span = keys[-1]
-        table.key_spans[name] = span
-        table.children[name] = value
-
-    def _value(self, offset: int, depth: int) -> tuple[Node, int]:
-        self._meter.node(offset, depth)
-        text = self._text
-        if text[offset] == "[":
-            return self._array(offset, depth)
-        if text[offset] == "{":
-            return self._inline(offset, depth)
-        for pattern, style in (
-            (LONG_BASIC, "long"), (LONG_LITERAL, "long"), (BASIC, "double"), (LITERAL, "single"), (WORD, "plain"),
-        ):
-            match = pattern.match(text, offset)
-            if match:
-                written = match[0]
-                span = Span(offset, match.end(), self._path)
-                locked = "the value spans several lines" if style == "long" else None
-                value: Any = tomllib.loads(f"k = {written}".replace("\r\n", "\n"))["k"]
-                if not isinstance(value, str | int | float | bool):
-                    value, locked = written, "the value is a date"
-                return Node("scalar", span, value, style, locked=locked), match.end()
-        raise ValueError(offset)
-
-    def _array(self, start: int, depth: int) -> tuple[Node, int]:
-        text, items = self._text, list[Node]()
-        offset = BLANK.match(text, start + 1).end()  # type: ignore[union-attr]
-        while text[offset] != "]":
-            value, offset = self._value(offset, depth + 1)
-            items.append(value)
-            offset = BLANK.match(text, offset).end()  # type: ignore[union-attr]
-            if text[offset] == ",":
-                offset = BLANK.match(text, offset + 1).end()  # type: ignore[union-attr]
-        return Node("seq", Span(start, offset + 1, self._path), style="flow", items=tuple(items)), offset + 1
-
-    def _inline(self, start: int, depth: int) -> tuple[Node, int]:
-        text = self._text
-        table = _Table(Span(start, start, self._path), "inline")
-        offset = BLANK.match(text, start + 1).end()  # type: ignore[union-attr]
-        while text[offset] != "}":
-            keys, offset = self._key(offset)
-            offset = BLANK.match(text, offset + 1).end()  # type: ignore[union-attr]
-            value, offset = self._value(offset, depth + 1)
-            self._define(table, keys, value)
-            offset = BLANK.match(text, offset).end()  # type: ignore[union-attr]
-            if text[offset] == ",":
-                offset = BLANK.match(text, offset + 1).end()  # type: ignore[union-attr]
-        table.span = Span(start, offset + 1, self._path)
-        return self._frozen(table, depth), offset + 1
-
-    def _frozen(self, table: _Table, depth: int) -> Node:
-        self._meter.node(table.span.start, depth)
-        entries = []
-        for name, child in table.children.items():
-            span = table.key_spans[name]
-            if isinstance(child, list):
-                items = tuple(self._frozen(part, depth + 1) for part in child)
-                child = Node("seq", items[0].span, style="tables", items=items)
-            elif isinstance(child, _Table):
-                child = self._frozen(child, depth + 1)
-            entries.append(Entry(name, span, child))
-        style = {"inline": "flow"}.get(table.style, table.style)
-        return Node("map", table.span, style=style, entries=tuple(entries))
+    def _leaf(self, leaf: Leaf, data: Any) -> Node:
+        span, style = leaf.span, leaf.style
+        written = self._text[span.start : span.end]
+        if style == "plain" and not isinstance(data, str | int | float | bool | dict | list):
+            return Node("scalar", span, written, "date")
+        if not _agree(written, style, data):
+            raise _Disagreement(span.start)
+        long = style == "long" or "\n" in written
+        return Node("scalar", span, data, style, locked="the value spans several lines" if long else None)
 
 
-def _plain(node: Node) -> Any:
-    if node.kind == "map":
-        return {entry.key: _plain(entry.value) for entry in node.entries}
-    if node.kind == "seq":
-        return [_plain(item) for item in node.items]
-    return _comparable(node.value) if node.locked != "the value is a date" else "date"
-
-
-def _comparable(value: Any) -> Any:
-    """Data in which equal means the same value of the same type, NaN included, dates by being dates."""
-    if isinstance(value, dict):
-        return {key: _comparable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_comparable(item) for item in value]
-    if isinstance(value, str | int | float | bool):
-        return _typed(value)
-    return "date"
-
-
-def _typed(value: Scalar) -> tuple[str, str]:
-    return type(value).__name__, repr(value)
+def _agree(written: str, style: str, data: Any) -> bool:
+    if style == "plain":
+        if isinstance(data, bool):
+            return written == str(data).lower()
+        digits = written.replace("_", "")
+        if isinstance(data, int):
+            return int(digits, 0) == data if digits.lstrip("+-")[:1] == "0" else int(digits) == data
+        return isinstance(data, float) and repr(float(digits)) == repr(data)
+    if not isinstance(data, str):
+        return False
+    return style == "long" or (style == "double" and "\\" in written) or written[1:-1] == data
