@@ -16,9 +16,9 @@ CORPUS = ROOT.parent / "shared" / "corpus" / "INDEX.csv"
 
 TAKEN = [
     "train.yaml", "train_qlora.yml", "conf/train/base.yaml", "configs/llama3/8b_lora_single_device.yaml",
-    "examples/train_lora/llama3_lora_sft.yaml", "recipes/zephyr-7b-beta/dpo/config_qlora.yaml", "sft.toml", "lora/a.yml",
+    "examples/train_lora/llama3_lora_sft.yaml", "recipes/zephyr-7b-beta/dpo/config_qlora.yaml", "sft.toml",
     "finetune.json", "accelerate_config.yaml", "ds_config_zero2.json", "deepspeed/ds_zero3.json",
-    "config/train_gpt2.py",
+    "config/train_gpt2.py", "lora/a.yml",
     "src/finetune_lora.py", "examples/reference/train.yaml", "deepspeed_configs/zero3.json", "my-lora-run.yaml",
 ]
 LEFT = [
