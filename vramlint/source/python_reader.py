@@ -1,127 +1,207 @@
-"""Python text → tree: constants that can be folded and the calls that are made; nothing is executed or imported.
+"""Python text → tree: names bound once and the calls that are made; nothing is executed or imported.
 
-The root is a map of style `module`. A name assigned once is an entry under that name. Each call with a plain name is an entry
-`Name()` (a class or function: its last part; a method: the last two, `AutoModelForCausalLM.from_pretrained()`), further ones
-of the same name `Name()#2` and so on: a map of style `call` with positional arguments under "0", "1" … and keywords by name.
-`why` on a call's map says that it also takes `**` of something unknown.
+The root is a map of style `module`. Its entries are, in this order:
+
+- names assigned in the module or in functions, under the name: a literal, a `dict` or list, an alias of a call or of
+  another name; opaque where the name is bound more than once or to something that is no literal;
+- attributes assigned, under their dotted name (`model.config.use_cache`);
+- classes, under their name: a map of style `class` with the names assigned in the body;
+- calls in the order of the text, under `Name()`: for a class or function its last part without the module (however it was
+  imported), for a method the last two parts (`AutoModelForCausalLM.from_pretrained()`); further ones are `Name()#2` and so
+  on. A map of style `call`: positional arguments under "0", "1" …, keywords by name, and what a known `**dict` brings;
+  `target` is the qualified name, `why` says that there may be further keys (`**` of something unknown, `*`).
+
+An argument that is itself a call is an alias of that call's entry. `name.key = value` behind `name = Config(…)` counts as
+the keyword `key` of that call. A use of a constant carries its value, with the literal as `referent`.
 """
 
 from __future__ import annotations
 
 import ast
+import re
+import warnings
 from collections import Counter
 from dataclasses import replace
 
-from vramlint.source.limits import MOST_DEPTH, Meter
-from vramlint.source.positions import LineIndex, Span
-from vramlint.source.tree import Document, Entry, Node, Scalar, SourceError
+from vramlint.source.limits import Meter
+from vramlint.source.positions import Span
+from vramlint.source.python_fold import fold
+from vramlint.source.python_names import Binding, Names, dotted, names_of
+from vramlint.source.python_offsets import Offsets
+from vramlint.source.tree import Document, Duplicate, Entry, Node, SourceError
 
-FOLDABLE = {
-    ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b, ast.Mult: lambda a, b: a * b,
-    ast.FloorDiv: lambda a, b: a // b, ast.Div: lambda a, b: a / b, ast.Mod: lambda a, b: a % b,
-}
-LARGEST_FOLDED = 1 << 62
+ONE_LITERAL = re.compile(r"[rRuU]?(?:\"(?:[^\"\\\r\n]|\\[^\r\n])*\"|'(?:[^'\\\r\n]|\\[^\r\n])*')")
+EXPRESSION = "the value is an expression"
 
 
 class PythonReader:
-    """Reads one module. Offsets of `ast` are UTF-8 bytes in a line; `_offset` makes them code points of the text."""
+    """Reads one module."""
 
     def __init__(self, path: str, text: str) -> None:
         self._path = path
-        self._base = 1 if text.startswith("\ufeff") else 0
         self._text = text
-        self._lines = LineIndex(text)
+        self._offsets = Offsets(text)
         self._meter = Meter(path)
-        self._constants: dict[str, Node] = {}
+        self._names = Names()
+        self._by_name: dict[str, Binding] = {}
+        self._values: dict[str, Node] = {}
+        self._keys: dict[int, str] = {}
+        self._calls: dict[int, Node] = {}
+        self._later: dict[int, list[Binding]] = {}
+        self._open: set[object] = set()
+        self.duplicates: list[Duplicate] = []
 
     def read(self) -> tuple[Document, ...]:
-        """The document. Raises `SourceError` for text that is no Python."""
+        """The document. Raises `SourceError` (syntax, too-deep, too-large)."""
+        self._names = names = names_of(self._parsed())
+        for binding in names.bindings:
+            self._by_name.setdefault(f"{binding.owner}.{binding.name}" if binding.owner else binding.name, binding)
+        self._name_calls()
+        self._attach_stores()
+        entries = [self._bound(binding) for name, binding in self._by_name.items() if not binding.owner]
+        entries += [self._bound(store) for store in names.stores if not store.name.startswith("self.")]
+        entries += self._classes()
+        calls = [Entry(self._keys[id(call)], self._span(call.func), self._call(call, 1))
+                 for call in names.calls if id(call) in self._keys]
+        span = Span(1 if self._text.startswith("\ufeff") else 0, len(self._text), self._path)
+        root = Node("map", span, style="module", entries=(*entries, *calls))
+        return (Document(root, 0, {entry.key: entry.value for entry in calls}),)
+
+    def _parsed(self) -> ast.Module:
         try:
-            module = ast.parse(self._text[self._base :])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return ast.parse(self._text.removeprefix("\ufeff"))
         except SyntaxError as error:
-            offset = self._place(error.lineno or 1, max((error.offset or 1) - 1, 0))
-            kind = "too-deep" if "nested" in str(error.msg) else "syntax"
-            raise SourceError(
-                kind, f"not valid Python: {error.msg}", self._path, Span(offset, offset, self._path),
-            ) from None
+            offset = self._offsets.column(error.lineno or 1, max((error.offset or 1) - 1, 0))
+            message = str(error.msg).partition(" (")[0]
+            kind = "too-deep" if "nested" in message or "too deep" in message else "syntax"
+            end = min(offset + 1, len(self._text))
+            raise SourceError(kind, f"not valid Python: {message}", self._path, Span(offset, end, self._path)) from None
         except (RecursionError, MemoryError):
             raise SourceError("too-deep", "nested too deep to be read", self._path, None) from None
         except ValueError as error:
-            raise SourceError("syntax", f"not valid Python: {error}", self._path, None) from None
-        assigned = self._assignments(module)
-        calls = self._calls(module)
-        root = Node(
-            "map", Span(self._base, len(self._text), self._path), style="module", entries=(*assigned, *calls),
-        )
-        return (Document(root, 0, {}),)
-
-    def _place(self, line: int, column: int) -> int:
-        start = self._lines.line_start(min(line, self._lines.line_count))
-        return min(start + column, len(self._text))
-
-    def _offset(self, line: int, byte: int) -> int:
-        start = self._lines.line_start(line)
-        if line == 1:
-            start += self._base
-        stop = self._lines.line_start(line + 1) if line < self._lines.line_count else len(self._text)
-        written = self._text[start:stop]
-        return start + (byte if written.isascii() else len(written.encode()[:byte].decode(errors="ignore")))
+            offset = max(self._text.find("\0"), 0)
+            raise SourceError(
+                "syntax", f"not valid Python: {error}", self._path, Span(offset, offset + 1, self._path),
+            ) from None
 
     def _span(self, node: ast.expr | ast.keyword) -> Span:
         return Span(
-            self._offset(node.lineno, node.col_offset),
-            self._offset(node.end_lineno or node.lineno, node.end_col_offset or 0), self._path,
+            self._offsets.byte(node.lineno, node.col_offset),
+            self._offsets.byte(node.end_lineno or node.lineno, node.end_col_offset or 0), self._path,
         )
 
-    def _assignments(self, module: ast.Module) -> list[Entry]:
-        """Entries for names bound exactly once, to something that folds; anywhere, since scripts put them in `main()`."""
-        bound = Counter(_bound_names(module))
-        entries = []
-        for statement in _statements(module):
-            target = value = None
-            if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-                target, value = statement.targets[0], statement.value
-            elif isinstance(statement, ast.AnnAssign):
-                target, value = statement.target, statement.value
-            if not isinstance(target, ast.Name) or value is None or isinstance(value, ast.Call) or bound[target.id] > 1:
-                continue
-            node = self._value(value, 1)
-            if node.kind == "opaque":
-                continue
-            self._constants[target.id] = node
-            entries.append(Entry(target.id, self._span(target), node))
-        return entries
-
-    def _calls(self, module: ast.Module) -> list[Entry]:
-        entries: list[Entry] = []
+    def _name_calls(self) -> None:
         count: Counter[str] = Counter()
-        found = [node for node in ast.walk(module) if isinstance(node, ast.Call) and _dotted(node.func)]
-        for call in sorted(found, key=lambda c: (c.lineno, c.col_offset)):
-            name = _call_name(_dotted(call.func))
-            count[name] += 1
-            key = f"{name}()" if count[name] == 1 else f"{name}()#{count[name]}"
-            entries.append(Entry(key, self._span(call.func), self._arguments(call)))
-        return entries
+        for call in self._names.calls:
+            name = dotted(call.func)
+            if name:
+                name = self._names.call_name(name)
+                count[name] += 1
+                self._keys[id(call)] = f"{name}()" if count[name] == 1 else f"{name}()#{count[name]}"
 
-    def _arguments(self, call: ast.Call) -> Node:
-        entries, why = [], None
+    def _attach_stores(self) -> None:
+        """`name.key = value` goes to the call that `name` stands for."""
+        for store in self._names.stores:
+            binding = self._by_name.get(store.name.rpartition(".")[0])
+            if binding and isinstance(binding.value, ast.Call) and self._names.once(binding):
+                self._later.setdefault(id(binding.value), []).append(store)
+
+    def _bound(self, binding: Binding) -> Entry:
+        name = f"{binding.owner}.{binding.name}" if binding.owner else binding.name
+        return Entry(binding.name, self._span(binding.target), self._known(name, binding))
+
+    def _classes(self) -> list[Entry]:
+        classes: dict[str, list[Entry]] = {}
+        for binding in self._by_name.values():
+            if binding.owner:
+                classes.setdefault(binding.owner, []).append(self._bound(binding))
+        return [
+            Entry(name, entries[0].key_span, Node(
+                "map", Span(entries[0].key_span.start, entries[-1].value.span.end, self._path), style="class",
+                entries=tuple(entries),
+            ), locked="a class") for name, entries in classes.items() if name not in self._by_name
+        ]
+
+    def _known(self, name: str, binding: Binding) -> Node:
+        """What is bound to a name (or a dotted attribute), read once."""
+        if name in self._values:
+            return self._values[name]
+        span = self._span(binding.value)
+        reliable = self._names.stored[name] == 1 if binding.name.count(".") else self._names.once(binding)
+        if name in self._open or not reliable:
+            return Node("opaque", span, why=f"{name} is bound more than once", locked=EXPRESSION)
+        self._open.add(name)
+        node = self._value(binding.value, 1)
+        self._open.discard(name)
+        if node.kind in ("map", "seq") and name in self._names.changed:
+            node = Node("opaque", span, why=f"{name} is changed later", locked=EXPRESSION)
+        self._values[name] = node
+        return node
+
+    def _call(self, call: ast.Call, depth: int) -> Node:
+        if id(call) not in self._calls:
+            if id(call) in self._open:
+                return Node("opaque", self._span(call), why="it refers to itself", locked=EXPRESSION)
+            self._open.add(id(call))
+            self._calls[id(call)] = self._arguments(call, depth)
+            self._open.discard(id(call))
+        return self._calls[id(call)]
+
+    def _arguments(self, call: ast.Call, depth: int) -> Node:
+        entries: list[Entry] = []
+        why = None
+        self._meter.node(self._span(call).start, depth)
         for position, argument in enumerate(call.args):
             if isinstance(argument, ast.Starred):
                 why = "it also takes *arguments"
                 break
-            entries.append(Entry(str(position), self._span(argument), self._value(argument, 2)))
+            value = self._value(argument, depth + 1)
+            entries.append(Entry(str(position), value.span, value, locked="the argument goes by its position"))
         for keyword in call.keywords:
-            value = self._value(keyword.value, 2)
-            if keyword.arg is not None:
-                start = self._offset(keyword.lineno, keyword.col_offset)
-                entries.append(Entry(keyword.arg, Span(start, start + len(keyword.arg), self._path), value))
-            elif value.kind == "map":
-                entries += [
-                    replace(e, value=replace(e.value, locked=e.value.locked or "the value comes through **")) for e in value.entries
-                ]
+            value = self._value(keyword.value, depth + 1)
+            if keyword.arg is None:
+                inherited = self._inherited(keyword.value, value)
+                entries += inherited or ()
+                why = why if inherited is not None else "it also takes **" + self._written(keyword.value)
             else:
-                why = f"it also takes **{ast.unparse(keyword.value)[:60]}"
-        return Node("map", self._span(call), style="call", entries=tuple(entries), why=why)
+                start = self._span(keyword).start
+                entries.append(Entry(keyword.arg, Span(start, start + len(keyword.arg), self._path), value))
+        for store in self._later.get(id(call), ()):
+            entries = [entry for entry in entries if entry.key != store.name.rpartition(".")[2]]
+            entries.append(self._stored(store, call))
+        name = dotted(call.func)
+        return Node(
+            "map", self._span(call), style="call", entries=tuple(entries), why=why,
+            target=self._names.qualified(name) or name,
+        )
+
+    def _stored(self, store: Binding, call: ast.Call) -> Entry:
+        """The keyword that a later `name.key = value` sets, if it surely runs."""
+        owner = self._by_name[store.name.rpartition(".")[0]]
+        target = self._span(store.target)
+        value = self._known(store.name, store)
+        if store.block != owner.block or target.start < self._span(call).start:
+            value = Node("opaque", value.span, why=f"{store.name} may be set to another value", locked=EXPRESSION)
+        key = store.name.rpartition(".")[2]
+        return Entry(key, Span(target.end - len(key), target.end, self._path), value, locked="a statement of its own sets it")
+
+    def _inherited(self, expression: ast.expr, value: Node) -> list[Entry] | None:
+        """The entries that `**expression` brings, or None if they are not known."""
+        source = value.referent if value.kind == "alias" and value.referent else value
+        if source.kind != "map" or source.why or (source.style == "call" and source.target != "dict"):
+            return None
+        uses = self._names.used[dotted(expression)] if isinstance(expression, ast.Name) else 1
+        shared = f"it comes through **{value.target}, which is used in {uses} places" if uses > 1 else None
+        return [
+            replace(entry, locked="it comes through **", value=replace(entry.value, locked=shared) if shared else entry.value)
+            for entry in source.entries
+        ]
+
+    def _written(self, expression: ast.expr) -> str:
+        span = self._span(expression)
+        return " ".join(self._text[span.start : min(span.end, span.start + 60)].split())
 
     def _value(self, expression: ast.expr, depth: int) -> Node:
         span = self._span(expression)
@@ -129,117 +209,126 @@ class PythonReader:
         if isinstance(expression, ast.Constant):
             return self._constant(expression, span)
         if isinstance(expression, ast.Name):
-            return self._name(expression, span)
-        if isinstance(expression, ast.Attribute) and (dotted := _dotted(expression)):
-            return Node("scalar", span, dotted, "attribute")
+            return self._name(expression.id, span)
+        if isinstance(expression, ast.Attribute):
+            return self._attribute(expression, span)
         if isinstance(expression, ast.List | ast.Tuple | ast.Set):
-            return Node("seq", span, style="flow", items=tuple(self._value(e, depth + 1) for e in expression.elts))
+            return self._sequence(expression, span, depth)
         if isinstance(expression, ast.Dict):
             return self._dict(expression, span, depth)
-        if isinstance(expression, ast.Call) and _dotted(expression.func) == "dict" and not expression.args:
-            return replace(self._arguments(expression), style="call")
-        folded = self._folded(expression, depth)
-        if folded is not None:
-            plain_minus = isinstance(expression, ast.UnaryOp) and isinstance(expression.operand, ast.Constant)
-            return Node(
-                "scalar", span, folded, "plain" if plain_minus else "folded",
-                locked=None if plain_minus else "the value is an expression",
-            )
-        return Node("opaque", span, why=_what(expression), locked="the value is an expression")
+        if isinstance(expression, ast.Call) and (key := self._keys.get(id(expression))):
+            made = self._call(expression, depth)
+            if made.target == "dict" and not expression.args:
+                return made
+            number = fold(expression, self._number)
+            if number is None and made.kind == "map":
+                return Node("alias", span, target=key, referent=made, locked="the value is a call")
+        return self._computed(expression, span)
+
+    def _computed(self, expression: ast.expr, span: Span) -> Node:
+        rests_on: list[Node] = []
+
+        def number(name: ast.expr) -> object:
+            node = self._number(name)
+            rests_on.extend(node.rests_on if isinstance(node, Node) else ())
+            return node
+
+        folded = fold(expression, number)
+        if folded is None:
+            what = "an f-string" if isinstance(expression, ast.JoinedStr) else "an expression"
+            return Node("opaque", span, why=f"{what}: {self._written(expression)}", locked=EXPRESSION)
+        if isinstance(expression, ast.UnaryOp) and isinstance(expression.operand, ast.Constant):
+            return Node("scalar", span, folded, "plain")
+        return Node("scalar", span, folded, "folded", locked=EXPRESSION, rests_on=tuple(rests_on))
+
+    def _number(self, expression: ast.expr) -> Node | None:
+        """What a name inside an expression stands for, if it is a scalar."""
+        node = self._name(expression.id, self._span(expression)) if isinstance(expression, ast.Name) else None
+        if isinstance(expression, ast.Attribute):
+            node = self._attribute(expression, self._span(expression))
+        return node if node is not None and node.kind == "scalar" and node.style != "attribute" else None
 
     def _constant(self, expression: ast.Constant, span: Span) -> Node:
         value = expression.value
         if not isinstance(value, str | int | float | bool) and value is not None:
-            return Node("opaque", span, why="a literal that no config takes", locked="the value is no plain literal")
-        written = self._text[span.start : span.end]
+            return Node("opaque", span, why="a literal that no config takes", locked=EXPRESSION)
         style, locked = "plain", None
         if isinstance(value, str):
+            written = self._text[span.start : span.end]
             style = "single" if written.endswith("'") else "double"
-            if "\n" in written or not written.startswith(("'", '"')) or written.startswith(('"""', "'''")):
-                locked = "the string is not written as one plain literal"
-            elif len(ast.literal_eval(written)) != len(value) or written.count(written[0]) != 2:
+            if written[-3:] in ('"""', "'''") and len(written) > 5:
+                style, locked = "long", "the string is not written as one plain literal"
+            elif not ONE_LITERAL.fullmatch(written):
                 locked = "the string is not written as one plain literal"
         return Node("scalar", span, value, style, locked=locked)
 
-    def _name(self, expression: ast.Name, span: Span) -> Node:
-        known = self._constants.get(expression.id)
-        if known is None or known.span.start > span.start:
-            return Node(
-                "opaque", span, why=f"the name {expression.id}, whose value cannot be read off this file",
-                locked=f"the value is the name {expression.id}",
-            )
-        return replace(known, span=span, style="name" if known.kind == "scalar" else known.style, referent=known,
-                       locked=f"the value is the name {expression.id}" if known.kind != "scalar" else None)
+    def _name(self, name: str, span: Span) -> Node:
+        imported = self._names.qualified(name)
+        if imported is not None:
+            return Node("scalar", span, imported, "attribute")
+        binding = self._by_name.get(name)
+        if binding is None:
+            return Node("opaque", span, why=f"the name {name}, whose value cannot be read off this file", locked=EXPRESSION)
+        return self._use(name, self._known(name, binding), span)
+
+    def _attribute(self, expression: ast.Attribute, span: Span) -> Node:
+        name = dotted(expression)
+        root = name.partition(".")[0]
+        imported = self._names.qualified(name)
+        if imported is not None:
+            written = self._names.imports[root]
+            # A class goes without its module, as it does in a call: TaskType.CAUSAL_LM.
+            return Node("scalar", span, imported if root in self._names.modules else imported[
+                len(written) - len(written.rpartition(".")[2]) :], "attribute")
+        binding = self._by_name.get(name)
+        if binding is not None and binding.owner:
+            return self._use(name, self._known(name, binding), span)
+        if name and not self._names.bound[root] and root not in ("self", "cls"):
+            return Node("scalar", span, name, "attribute")
+        return Node("opaque", span, why=f"{self._written(expression)}, whose value cannot be read off this file",
+                    locked=EXPRESSION)
+
+    def _use(self, name: str, known: Node, span: Span) -> Node:
+        """A use of a name that stands for `known`."""
+        if known.kind == "opaque":
+            return Node("opaque", span, why=f"{name}: {known.why}"[:160], locked=EXPRESSION)
+        uses = self._names.used[name]
+        locked = f"{name} is used in {uses} places" if uses > 1 else None
+        if known.kind != "scalar":
+            target, referent = (known.target, known.referent) if known.kind == "alias" else (name, known)
+            return Node("alias", span, target=target, referent=referent, locked=locked or f"the value is the name {name}")
+        literal = known.referent or known
+        if known.style == "folded":
+            return replace(known, span=span, locked=EXPRESSION)
+        return Node(
+            "scalar", span, known.value, "attribute" if known.style == "attribute" else "name",
+            locked=locked or known.locked, referent=literal, rests_on=(literal,),
+        )
+
+    def _sequence(self, expression: ast.List | ast.Tuple | ast.Set, span: Span, depth: int) -> Node:
+        if any(isinstance(item, ast.Starred) for item in expression.elts):
+            return Node("opaque", span, why=f"a list with *: {self._written(expression)}", locked=EXPRESSION)
+        items = tuple(self._value(item, depth + 1) for item in expression.elts)
+        listed = isinstance(expression, ast.List) or self._text[span.start : span.start + 1] == "("
+        return Node("seq", span, style="flow", items=items, locked=None if listed else "the value is no list")
 
     def _dict(self, expression: ast.Dict, span: Span, depth: int) -> Node:
-        entries, why = [], None
+        entries: list[Entry] = []
+        why = None
+        own: dict[str, Span] = {}
         for key, value in zip(expression.keys, expression.values, strict=True):
-            if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                entries.append(Entry(key.value, self._span(key), self._value(value, depth + 1)))
+            node = self._value(value, depth + 1)
+            if key is None:
+                inherited = self._inherited(value, node)
+                entries += inherited or ()
+                why = why if inherited is not None else "it also takes **" + self._written(value)
+            elif isinstance(key, ast.Constant) and isinstance(key.value, str):
+                key_span = self._span(key)
+                if key.value in own:
+                    self.duplicates.append(Duplicate(key.value, own[key.value], key_span))
+                own.setdefault(key.value, key_span)
+                plain = ONE_LITERAL.fullmatch(self._text, key_span.start, key_span.end)
+                entries.append(Entry(key.value, key_span, node, locked=None if plain else "the key is no plain literal"))
             else:
                 why = "it has keys that are no plain strings"
         return Node("map", span, style="flow", entries=tuple(entries), why=why)
-
-    def _folded(self, expression: ast.expr, depth: int) -> Scalar:
-        """The number that an arithmetic expression gives, or None."""
-        if depth > MOST_DEPTH:
-            return None
-        if isinstance(expression, ast.Constant | ast.Name):
-            node = self._value(expression, depth)
-            number = node.value if node.kind == "scalar" else None
-            return number if isinstance(number, int | float) and not isinstance(number, bool) else None
-        if isinstance(expression, ast.UnaryOp) and isinstance(expression.op, ast.USub):
-            operand = self._folded(expression.operand, depth + 1)
-            return -operand if isinstance(operand, int | float) else None
-        if isinstance(expression, ast.BinOp) and type(expression.op) in FOLDABLE:
-            left, right = self._folded(expression.left, depth + 1), self._folded(expression.right, depth + 1)
-            if not isinstance(left, int | float) or not isinstance(right, int | float):
-                return None
-            try:
-                result = FOLDABLE[type(expression.op)](left, right)  # type: ignore[no-untyped-call]
-            except ArithmeticError:
-                return None
-            return result if abs(result) < LARGEST_FOLDED else None
-        return None
-
-
-def _dotted(expression: ast.expr) -> str:
-    """`a.b.c` of a chain of names, else the empty string."""
-    parts: list[str] = []
-    while isinstance(expression, ast.Attribute):
-        parts.append(expression.attr)
-        expression = expression.value
-    if not isinstance(expression, ast.Name):
-        return ""
-    return ".".join([expression.id, *reversed(parts)])
-
-
-def _call_name(dotted: str) -> str:
-    parts = dotted.split(".")
-    return parts[-1] if parts[-1][:1].isupper() or len(parts) == 1 else ".".join(parts[-2:])
-
-
-def _what(expression: ast.expr) -> str:
-    if isinstance(expression, ast.Call):
-        return f"the call {_dotted(expression.func) or 'of an expression'}()"
-    return f"an expression ({type(expression).__name__})"
-
-
-def _statements(module: ast.Module) -> list[ast.stmt]:
-    found = [node for node in ast.walk(module) if isinstance(node, ast.Assign | ast.AnnAssign)]
-    return sorted(found, key=lambda s: (s.lineno, s.col_offset))  # type: ignore[return-value]
-
-
-def _bound_names(module: ast.Module) -> list[str]:
-    """Every binding of every name, so that one bound twice (a loop, a branch, a parameter) is never folded."""
-    names = []
-    for node in ast.walk(module):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
-            names.append(node.id)
-        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-            names.append(node.target.id)
-        elif isinstance(node, ast.arg):
-            names.append(node.arg)
-        elif isinstance(node, ast.Global | ast.Nonlocal):
-            names += node.names * 2
-    return names
