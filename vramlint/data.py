@@ -1,4 +1,4 @@
-"""Where the shipped data is: the compiled JSON of a wheel, or the `schemas/` and `rules/` of a checkout."""
+"""Where the shipped data is: the compiled JSON of a built package, or the `schemas/` and `rules/` of a checkout."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ CHECKOUT = os.path.dirname(PACKAGE)
 
 
 def compiled(name: str) -> str | None:
-    """The path of `_data/<name>` in a built package, else None: the sources beside it are read."""
-    path = os.path.join(COMPILED, name)
-    return path if not is_checkout() and os.path.exists(path) else None
+    """The path of `_data/<name>` in a built package, else None: a checkout has no `_data`, and its sources are read.
+
+    One look at the disk: what stands beside an installed package is never asked, since `rules` and `schemas` are names
+    that another project may have put into site-packages too.
+    """
+    return None if is_checkout() else os.path.join(COMPILED, name)
 
 
 def is_checkout() -> bool:
-    """Whether the package stands in its repository, `rules/` and `schemas/` beside it."""
-    return os.path.isdir(os.path.join(CHECKOUT, "rules")) and os.path.isdir(os.path.join(CHECKOUT, "schemas"))
+    """Whether the package stands in its repository, its data beside it, rather than being built."""
+    return not os.path.isdir(COMPILED)
 
 
 def source_directory(name: str) -> str:
