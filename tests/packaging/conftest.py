@@ -25,7 +25,9 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "NO_COLOR": "1", **more}
 
 
-def run_command(*command: str | Path, cwd: Path, expect: int | None = 0, **more: str) -> subprocess.CompletedProcess[str]:
+def run_command(
+    *command: str | Path, cwd: Path, expect: int | None = 0, **more: str,
+) -> subprocess.CompletedProcess[str]:
     """A command that must end with the exit code `expect`."""
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=environment(**more), capture_output=True, text=True, check=False,

@@ -1,0 +1,1 @@
+"""How long vramlint takes: `python -m benchmarks`."""

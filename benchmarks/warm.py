@@ -1,0 +1,71 @@
+"""In one process: reading a file of 200 lines, and the estimate of an 8B model."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+from vramlint.catalog import FoundModel, find_model
+from vramlint.memory import Estimate, estimate
+from vramlint.run import Run
+from vramlint.source import read
+
+TARGETS = {"estimate of an 8B model": 10.0}
+"""Most milliseconds that a part may take."""
+REPEATS = 30
+
+
+def report() -> bool:
+    """Prints the table; whether every target is met."""
+    print("\nparts, in one process (ms)")
+    print(f"  {'':<28} {'median':>7} {'fastest':>8}")
+    met = True
+    for name, part in parts().items():
+        taken = [1000 * seconds for seconds in _timed(part)]
+        middle = statistics.median(taken)
+        line = f"  {name:<28} {middle:>7.2f} {min(taken):>8.2f}"
+        if name in TARGETS:
+            met &= middle <= TARGETS[name]
+            line += f"   target {TARGETS[name]:.0f}: {'met' if middle <= TARGETS[name] else 'missed'}"
+        print(line)
+    return met
+
+
+def parts() -> dict[str, Callable[[], object]]:
+    """What is timed."""
+    model = find_model("meta-llama/Llama-3.1-8B", base_directory=None, isolated=True)
+    if not isinstance(model, FoundModel):
+        raise TypeError(f"the catalogue lacks the model: {model}")
+    run = Run(
+        model_name_or_path="meta-llama/Llama-3.1-8B", use_peft=True, lora_r=16, lora_target_modules="all-linear",
+        max_length=4096, padding=False, per_device_train_batch_size=2, gradient_checkpointing=True, bf16=True,
+        dtype="bfloat16",
+    )
+    if not isinstance(result := estimate(run, model.architecture), Estimate):
+        raise TypeError(f"no estimate: {result}")
+    text = two_hundred_lines()
+    return {
+        "read 200 lines of YAML": lambda: read("train.yaml", text),
+        "estimate of an 8B model": lambda: estimate(run, model.architecture),
+    }
+
+
+def two_hundred_lines() -> bytes:
+    """A config as long as the longest that people write."""
+    lines = ["model_name_or_path: meta-llama/Llama-3.1-8B"]
+    for number in range(33):
+        lines += [
+            f"# section {number}", f"section_{number}:", f"  learning_rate: 2.0e-{number % 5 + 1}  # as before",
+            "  modules: [q_proj, k_proj, v_proj]", f"  steps: {number}", "",
+        ]
+    return "\n".join([*lines, "bf16: true"]).encode()
+
+
+def _timed(part: Callable[[], object]) -> list[float]:
+    taken = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        part()
+        taken.append(time.perf_counter() - start)
+    return taken
