@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,10 +18,13 @@ class BuildWithData(build_py):
 
     def run(self) -> None:
         """Build the modules, then compile the data with this checkout's own code."""
+        package = Path(self.build_lib) / "vramlint"
+        if not self.editable_mode:
+            shutil.rmtree(package, ignore_errors=True)  # an earlier build here may have left modules that are gone since
         super().run()
         if self.editable_mode:
             return
-        directory = Path(self.build_lib) / "vramlint" / "_data"
+        directory = package / "_data"
         directory.mkdir(parents=True, exist_ok=True)
         for name, content in _compiled().items():
             directory.joinpath(name).write_text(_json(content), encoding="utf-8")
