@@ -20,7 +20,7 @@ class BuildWithData(build_py):
         """Build the modules, then compile the data with this checkout's own code."""
         package = Path(self.build_lib) / "vramlint"
         if not self.editable_mode:
-            shutil.rmtree(package, ignore_errors=True)  # an earlier build here may have left modules that are gone since
+            shutil.rmtree(package, ignore_errors=True)  # modules of an earlier build, gone since
         super().run()
         if self.editable_mode:
             return
