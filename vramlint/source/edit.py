@@ -5,28 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vramlint.source.change import Expected, expected_data, found_data
+from vramlint.source.bracket_edits import delete_between, insert_between
+from vramlint.source.change import expected_data, found_data
+from vramlint.source.line_edits import delete_lines, insert_line
+from vramlint.source.locate import Refusal, check_not_shared, entry_at, node_at
 from vramlint.source.operations import Delete, Insert, Operation, Rename, Set
-from vramlint.source.positions import Span
 from vramlint.source.reading import read
-from vramlint.source.render import Unwritable, render, render_key
-from vramlint.source.surgery import (
-    Refusal,
-    TextEdit,
-    check_not_shared,
-    check_unlocked,
-    delete_entry,
-    entry_at,
-    insert_entry,
-    node_at,
-    python_literal,
-)
-from vramlint.source.tree import SourceError, SourceFile
+from vramlint.source.render import Unwritable
+from vramlint.source.replace_edits import rename_key, set_value
+from vramlint.source.text_edit import TextEdit, difference, replaced
+from vramlint.source.tree import Node, SourceError, SourceFile
+
+ONE_AFTER_THE_OTHER = (Insert, Set, Delete, Rename)
+"""The order in which changes of the same text are made: a sibling is deleted after it was inserted beside."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """The file after the edit, read anew, its text, and the edits that led to it."""
+    """The file after the edit, read anew, its text, and the replacements that lead there from the old text."""
 
     file: SourceFile
     text: str
@@ -39,87 +35,76 @@ class Refused:
 
     why: str
 
+    @property
+    def reason(self) -> str:
+        """The same as `why`."""
+        return self.why
+
 
 def apply(file: SourceFile, operations: Sequence[Operation]) -> Edited | Refused:
     """The file with all operations made, or the reason why none is.
 
-    What is written is read again: the data must differ from the old by exactly these operations.
+    What is written is read again: the data must differ from the old by exactly these operations. Aliases are not
+    written through, and nothing is changed that another place takes its value from.
     """
     try:
         edits = [_compiled(file, operation) for operation in operations]
         expected = expected_data(file, operations)
-    except Refusal as refusal:
+        text = replaced(file.text, edits)
+        if text is None:
+            text = _one_by_one(file, operations)
+            edits = [difference(file.text, text)]
+        after = _read_again(file, text)
+    except (Refusal, Unwritable) as refusal:
         return Refused(str(refusal))
-    except Unwritable as error:
-        return Refused(str(error))
-    text = _replaced(file.text, edits)
-    if text is None:
-        return Refused("the changes touch the same text")
-    try:
-        after = read(file.path, text.encode("utf-8"), file.format)
-    except (SourceError, UnicodeEncodeError):
-        return Refused("the edited text could not be read again")
-    if not _same(expected, after):
-        return Refused("the edit would have changed more than it says")
+    if expected != found_data(after) or len(after.duplicates) != len(file.duplicates):
+        return Refused("the edit would change more than it says")
     return Edited(after, text, tuple(edits))
 
 
-def _same(expected: Expected, after: SourceFile) -> bool:
-    return expected == found_data(after)
+def _one_by_one(file: SourceFile, operations: Sequence[Operation]) -> str:
+    """Changes that touch the same text, each against what the one before has left."""
+    for kind in ONE_AFTER_THE_OTHER:
+        for operation in operations:
+            if isinstance(operation, kind):
+                file = _read_again(file, replaced(file.text, [_compiled(file, operation)]) or "")
+    return file.text
 
 
-def _replaced(text: str, edits: Sequence[TextEdit]) -> str | None:
-    """The text with all edits made, or None if two overlap."""
-    ordered = sorted(edits, key=lambda edit: (edit.start, edit.end))
-    for first, second in zip(ordered, ordered[1:], strict=False):
-        if second.start < first.end:
-            return None
-    for edit in reversed(ordered):
-        text = text[: edit.start] + edit.text + text[edit.end :]
-    return text
+def _read_again(file: SourceFile, text: str) -> SourceFile:
+    try:
+        return read(file.path, text.encode("utf-8"), file.format)
+    except (SourceError, UnicodeEncodeError):
+        raise Refusal("the edited text could not be read again") from None
 
 
 def _compiled(file: SourceFile, operation: Operation) -> TextEdit:
-    if any(duplicate.key in operation.path for duplicate in file.duplicates):
-        raise Refusal("the key stands twice in the file")
     check_not_shared(file, operation)
+    if isinstance(operation, Set):
+        return set_value(file, operation)
     if isinstance(operation, Insert):
-        return insert_entry(file, operation)
-    if isinstance(operation, Delete):
-        return delete_entry(file, operation)
-    if isinstance(operation, Rename):
-        return _rename(file, operation)
-    return _set(file, operation)
-
-
-def _rename(file: SourceFile, operation: Rename) -> TextEdit:
+        return _insert(file, operation)
     entry = entry_at(file, operation.path, operation.document)
-    span = entry.key_span
-    written = file.text[span.start : span.end]
-    if file.format == "python" and not written.startswith(("'", '"')):
-        return TextEdit(span.start, span.end, operation.key)
-    if written[:1] in ("'", '"'):
-        return TextEdit(span.start, span.end, written[0] + operation.key + written[0])
-    return TextEdit(span.start, span.end, render_key(operation.key, file.format))
+    parent = node_at(file, operation.path[:-1], operation.document)
+    if isinstance(operation, Rename):
+        return rename_key(file, parent, entry, operation)
+    if _has_brackets(file, parent):
+        return delete_between(file, parent, entry, operation)
+    return delete_lines(file, parent, entry, operation)
 
 
-def _set(file: SourceFile, operation: Set) -> TextEdit:
-    node = node_at(file, operation.path, operation.document)
-    if file.format == "python" and node.style == "name":
-        node = python_literal(file, node)
-    check_unlocked(node)
-    if operation.path and isinstance(operation.path[-1], str):
-        entry_at(file, operation.path, operation.document)
-    span: Span = node.span
-    if node.kind in ("map", "seq"):
-        if node.style != "flow" or "\n" in file.text[span.start : span.end]:
-            raise Refusal("the value spans several lines")
-        return TextEdit(span.start, span.end, render(operation.value, file.format))
-    if isinstance(operation.value, list | dict) and file.format == "yaml" and span.start == span.end:
-        raise Refusal("the value is empty")
-    text = render(operation.value, file.format, node.style)
-    if span.start == span.end and file.text[span.start - 1 : span.start] not in (" ", "\t"):
-        text = " " + text
-    return TextEdit(span.start, span.end, text)
+def _insert(file: SourceFile, operation: Insert) -> TextEdit:
+    parent = node_at(file, operation.path, operation.document)
+    if parent.kind == "alias":
+        raise Refusal(parent.locked or "the mapping is written elsewhere")
+    if parent.kind != "map":
+        raise Refusal("there is no mapping to insert into")
+    if parent.locked:
+        raise Refusal(parent.locked)
+    if any(entry.key == operation.key for entry in parent.entries):
+        raise Refusal(f"{operation.key} is there already")
+    return (insert_between if _has_brackets(file, parent) else insert_line)(file, parent, operation)
 
 
+def _has_brackets(file: SourceFile, parent: Node) -> bool:
+    return file.format == "json" or parent.style in ("flow", "call", "pair")

@@ -156,3 +156,19 @@ def _note_import(names: Names, node: ast.Import | ast.ImportFrom) -> None:
         else:
             module = "." * node.level + (node.module or "")
             names.imports.setdefault(name, f"{module}.{alias.name}" if module.strip(".") else module + alias.name)
+
+
+def is_available(text: str, code: str) -> bool:
+    """Whether `code` is a dotted name whose root is bound at the top level of the module `text`."""
+    parts = code.split(".")
+    if not all(part.isidentifier() for part in parts):
+        return False
+    pending: list[ast.stmt] = list(ast.parse(text.removeprefix("\ufeff")).body)
+    while pending:
+        statement = pending.pop()
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            if any((alias.asname or alias.name.partition(".")[0]) == parts[0] for alias in statement.names):
+                return True
+        elif isinstance(statement, ast.Try | ast.If | ast.With):
+            pending += [child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.stmt)]
+    return False
