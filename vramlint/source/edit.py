@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vramlint.source.bracket_edits import delete_between, insert_between
 from vramlint.source.change import expected_data, found_data
+from vramlint.source.effective import effective
 from vramlint.source.line_edits import delete_lines, insert_line
 from vramlint.source.locate import Refusal, check_not_shared, entry_at, node_at
 from vramlint.source.operations import Delete, Insert, Operation, Rename, Set
@@ -86,6 +87,7 @@ def _compiled(file: SourceFile, operation: Operation) -> TextEdit:
         return _insert(file, operation)
     entry = entry_at(file, operation.path, operation.document)
     parent = node_at(file, operation.path[:-1], operation.document)
+    _check_nothing_inherited(file, parent, operation)
     if isinstance(operation, Rename):
         return rename_key(file, parent, entry, operation)
     if _has_brackets(file, parent):
@@ -104,6 +106,16 @@ def _insert(file: SourceFile, operation: Insert) -> TextEdit:
     if any(entry.key == operation.key for entry in parent.entries):
         raise Refusal(f"{operation.key} is there already")
     return (insert_between if _has_brackets(file, parent) else insert_line)(file, parent, operation)
+
+
+def _check_nothing_inherited(file: SourceFile, parent: Node, operation: Delete | Rename) -> None:
+    """Without an own key, the inherited one of that name would come into force. Raises `Refusal`."""
+    merges = tuple(entry for entry in parent.entries if entry.merge)
+    if merges:
+        inherited = effective(file, file.documents[operation.document]).entries(replace(parent, entries=merges))
+        for key in (operation.path[-1], *([operation.key] if isinstance(operation, Rename) else [])):
+            if key in inherited:
+                raise Refusal(f"{key} is also inherited through a merge key")
 
 
 def _has_brackets(file: SourceFile, parent: Node) -> bool:

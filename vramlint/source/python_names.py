@@ -27,9 +27,11 @@ class Names:
 
     bindings: list[Binding] = field(default_factory=list)
     stores: list[Binding] = field(default_factory=list)
+    targets: list[ast.Attribute] = field(default_factory=list)
     calls: list[ast.Call] = field(default_factory=list)
     imports: dict[str, str] = field(default_factory=dict)
     modules: set[str] = field(default_factory=set)
+    imported: set[str] = field(default_factory=set)
     bound: Counter[str] = field(default_factory=Counter)
     stored: Counter[str] = field(default_factory=Counter)
     used: Counter[str] = field(default_factory=Counter)
@@ -40,7 +42,9 @@ class Names:
         """Whether what is bound here is what every use sees."""
         if binding.owner:
             return self.bound[binding.owner] == 1 and self.stored[f"{binding.owner}.{binding.name}"] == 1
-        return self.bound[binding.name] == 1 and self.last_star < binding.target.lineno
+        return (
+            self.bound[binding.name] == 1 and binding.name not in self.imported and self.last_star < binding.target.lineno
+        )
 
     def qualified(self, dotted: str) -> str | None:
         """`a.b` with its import written out (`nn.Linear` → `torch.nn.Linear`), or None if `a` is no import."""
@@ -77,6 +81,12 @@ def names_of(module: ast.Module) -> Names:
                 pending += [(child, inner, here) for child in value if isinstance(child, ast.AST)]
     names.calls.sort(key=lambda call: (call.lineno, call.col_offset, -(call.end_lineno or 0), -(call.end_col_offset or 0)))
     names.bindings.sort(key=lambda binding: (binding.target.lineno, binding.target.col_offset))
+    plain = {id(store.target) for store in names.stores}
+    for target in names.targets:
+        if id(target) not in plain and (name := dotted(target)):
+            # Set by a tuple, a loop, `+=` or `del`: to what, nobody knows.
+            names.stored[name] += 1
+            names.stores.append(Binding(name, target, target, "", -1))
     for name in [name for name in names.imports if names.bound[name]]:
         del names.imports[name]
     return names
@@ -107,6 +117,7 @@ def _note(names: Names, node: ast.AST, owner: str, block: int) -> None:
             names.used[name] += 1
         else:
             names.stored[name] += 1
+            names.targets.append(node)
     elif isinstance(node, ast.Subscript):
         if not isinstance(node.ctx, ast.Load):
             names.changed.add(dotted(node.value).partition(".")[0])
@@ -150,6 +161,7 @@ def _note_import(names: Names, node: ast.Import | ast.ImportFrom) -> None:
             names.last_star = max(names.last_star, node.lineno)
             continue
         name = alias.asname or alias.name.partition(".")[0]
+        names.imported.add(name)
         if isinstance(node, ast.Import):
             names.modules.add(name)
             names.imports.setdefault(name, alias.name if alias.asname else name)

@@ -32,6 +32,8 @@ from vramlint.source.tree import Document, Duplicate, Entry, Node, SourceError
 
 ONE_LITERAL = re.compile(r"[rRuU]?(?:\"(?:[^\"\\\r\n]|\\[^\r\n])*\"|'(?:[^'\\\r\n]|\\[^\r\n])*')")
 EXPRESSION = "the value is an expression"
+MOST_NAMES = 20
+"""So many names in a row (`b = a`, `c = b` …) are followed to a call."""
 
 
 class PythonReader:
@@ -68,6 +70,9 @@ class PythonReader:
         return (Document(root, 0, {entry.key: entry.value for entry in calls}),)
 
     def _parsed(self) -> ast.Module:
+        if "\0" in self._text:
+            nul = self._text.index("\0")
+            raise SourceError("syntax", "not valid Python: a NUL byte", self._path, Span(nul, nul + 1, self._path))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -81,10 +86,7 @@ class PythonReader:
         except (RecursionError, MemoryError):
             raise SourceError("too-deep", "nested too deep to be read", self._path, None) from None
         except ValueError as error:
-            offset = max(self._text.find("\0"), 0)
-            raise SourceError(
-                "syntax", f"not valid Python: {error}", self._path, Span(offset, offset + 1, self._path),
-            ) from None
+            raise SourceError("syntax", f"not valid Python: {error}", self._path, None) from None
 
     def _span(self, node: ast.expr | ast.keyword) -> Span:
         return Span(
@@ -102,11 +104,16 @@ class PythonReader:
                 self._keys[id(call)] = f"{name}()" if count[name] == 1 else f"{name}()#{count[name]}"
 
     def _attach_stores(self) -> None:
-        """`name.key = value` goes to the call that `name` stands for."""
+        """`name.key = value` goes to the call that `name` stands for, be it through other names."""
         for store in self._names.stores:
-            binding = self._by_name.get(store.name.rpartition(".")[0])
-            if binding and isinstance(binding.value, ast.Call) and self._names.once(binding):
-                self._later.setdefault(id(binding.value), []).append(store)
+            binding = owner = self._by_name.get(store.name.rpartition(".")[0])
+            for _ in range(MOST_NAMES):
+                if binding is None or not isinstance(binding.value, ast.Name):
+                    break
+                binding = self._by_name.get(binding.value.id)
+            if binding and owner and isinstance(binding.value, ast.Call) and self._names.once(owner):
+                sure = owner is binding and store.block == owner.block
+                self._later.setdefault(id(binding.value), []).append(store if sure else replace(store, block=-1))
 
     def _bound(self, binding: Binding) -> Entry:
         name = f"{binding.owner}.{binding.name}" if binding.owner else binding.name
@@ -167,6 +174,9 @@ class PythonReader:
                 why = why if inherited is not None else "it also takes **" + self._written(keyword.value)
             else:
                 start = self._span(keyword).start
+                first = next((entry for entry in entries if entry.key == keyword.arg), None)
+                if first is not None:
+                    self.duplicates.append(Duplicate(keyword.arg, first.key_span, Span(start, start + len(keyword.arg), self._path)))
                 entries.append(Entry(keyword.arg, Span(start, start + len(keyword.arg), self._path), value))
         for store in self._later.get(id(call), ()):
             entries = [entry for entry in entries if entry.key != store.name.rpartition(".")[2]]
@@ -179,10 +189,9 @@ class PythonReader:
 
     def _stored(self, store: Binding, call: ast.Call) -> Entry:
         """The keyword that a later `name.key = value` sets, if it surely runs."""
-        owner = self._by_name[store.name.rpartition(".")[0]]
         target = self._span(store.target)
         value = self._known(store.name, store)
-        if store.block != owner.block or target.start < self._span(call).start:
+        if store.block < 0 or target.start < self._span(call).start:
             value = Node("opaque", value.span, why=f"{store.name} may be set to another value", locked=EXPRESSION)
         key = store.name.rpartition(".")[2]
         return Entry(key, Span(target.end - len(key), target.end, self._path), value, locked="a statement of its own sets it")

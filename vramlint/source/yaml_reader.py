@@ -188,9 +188,13 @@ class YamlReader:
 
     def _after_question(self, offset: int) -> bool:
         """Behind `? `, as in `? key`: the value may then stand on a line of its own."""
-        while offset > 0 and self._body[offset - 1] in " \t\r\n":
-            offset -= 1
-        return offset > 0 and self._body[offset - 1] == "?"
+        mark = offset
+        while mark > 0 and self._body[mark - 1] in " \t\r\n":
+            mark -= 1
+        if mark == 0 or self._body[mark - 1] != "?":
+            return False
+        line = max(self._body.rfind("\n", 0, mark), self._body.rfind("\r", 0, mark)) + 1
+        return not BREAKS.search(self._body, mark, offset) or not self._body[line : mark - 1].strip(" -")
 
     def _seq(self, event: Any, depth: int, document: int) -> Node:
         items: list[Node] = []
