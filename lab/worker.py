@@ -1,0 +1,88 @@
+"""A process that has the training libraries imported and forks one child a run: a run costs its own seconds only.
+
+Requests on standard input, one JSON object a line: {"case": …, "fraction": null | number}. One JSON object a line comes back on
+standard output: the measurements, or {"error": …, "detail": …}. The parent never opens the device, or its children could not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import traceback
+import warnings
+from typing import Any
+
+CHILD_SECONDS = 600
+
+
+def preload(capability: tuple[int, int]) -> None:
+    """Import what runs need without opening the device, which libraries do to count cards and learn their capability."""
+    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error", TOKENIZERS_PARALLELISM="false", TQDM_DISABLE="1")
+    warnings.filterwarnings("ignore")
+    import torch
+
+    asked, counted = torch.cuda.get_device_capability, torch._C._cuda_getDeviceCount  # noqa: SLF001
+    torch.cuda.get_device_capability = lambda *_: capability
+    torch._C._cuda_getDeviceCount = lambda: 1  # noqa: SLF001
+    import datasets
+    import trl
+    from trl import DPOTrainer, GRPOTrainer, KTOTrainer, RewardTrainer, SFTTrainer
+
+    import lab.once
+
+    used = (trl, DPOTrainer, GRPOTrainer, KTOTrainer, RewardTrainer, SFTTrainer, lab.once)
+    del used
+    datasets.disable_progress_bars()
+    torch.cuda.get_device_capability = asked
+    torch._C._cuda_getDeviceCount = counted  # noqa: SLF001
+    if torch.cuda.is_initialized():
+        raise RuntimeError("an import opened the CUDA device in the parent; no child could use it")
+
+
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """The request's measurements, or what went wrong. In the child."""
+    import torch
+
+    from lab.once import once
+
+    try:
+        return once(request["case"], request.get("fraction"))
+    except torch.OutOfMemoryError as error:
+        return {"error": "oom", "detail": str(error)[:200]}
+    except Exception as error:  # noqa: BLE001 — that a combination fails, and how, is a measurement
+        return {"error": type(error).__name__, "detail": str(error)[:300], "where": traceback.format_exc()[-900:]}
+
+
+def answer(request: dict[str, Any]) -> str:
+    """The request run in a child; its answer as one line."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        signal.alarm(CHILD_SECONDS)
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            os.dup2(nowhere.fileno(), 1)
+            os.write(writing, json.dumps(run(request)).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        text = pipe.read().decode()
+    _, status = os.waitpid(child, 0)
+    return text or json.dumps({"error": "crashed", "detail": f"wait status {status}"})
+
+
+def main() -> None:
+    """Serve requests until standard input ends. Arguments: the two digits of the compute capability."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    preload((int(sys.argv[1]), int(sys.argv[2])))
+    print(json.dumps({"ready": True}), file=out, flush=True)
+    for line in sys.stdin:
+        print(answer(json.loads(line)), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()
