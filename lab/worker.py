@@ -32,8 +32,10 @@ def preload(capability: tuple[int, int]) -> None:
     from trl import DPOTrainer, GRPOTrainer, KTOTrainer, RewardTrainer, SFTTrainer
 
     import lab.once
+    import lab.record
+    import vramlint.memory.allocator
 
-    used = (trl, DPOTrainer, GRPOTrainer, KTOTrainer, RewardTrainer, SFTTrainer, lab.once)
+    used = (trl, DPOTrainer, GRPOTrainer, KTOTrainer, RewardTrainer, SFTTrainer, lab.once, lab.record, vramlint.memory)
     del used
     datasets.disable_progress_bars()
     torch.cuda.get_device_capability = asked
@@ -46,10 +48,17 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """The request's measurements, or what went wrong. In the child."""
     import torch
 
+    from lab import record
     from lab.once import once
+    from vramlint.memory import allocator
 
     try:
-        return once(request["case"], request.get("fraction"))
+        if not request["case"]["capacity"] or request.get("fraction"):
+            return once(request["case"], request.get("fraction"))
+        record.start()
+        measured = once(request["case"])
+        events, _ = record.events_of(record.history())
+        return measured | {"expected_capacity": allocator.capacity_bracket(events)}
     except torch.OutOfMemoryError as error:
         return {"error": "oom", "detail": str(error)[:200]}
     except Exception as error:  # noqa: BLE001 — that a combination fails, and how, is a measurement

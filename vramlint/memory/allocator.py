@@ -1,0 +1,198 @@
+"""PyTorch's caching allocator, replayed: what a sequence of allocations takes from the card, and the least card it passes on.
+
+After c10/cuda/CUDACachingAllocator.cpp and c10/core/AllocatorConfig.h of torch 2.11, with its default settings: requests are
+rounded up to 512 bytes; up to 1 MiB they share segments of 2 MiB, up to 10 MiB segments of 20 MiB, larger ones get a
+segment of their own size rounded up to 2 MiB. The best-fitting free block is taken, by size and then by address, and split where
+the rest is large enough; neighbours that are free become one block. Where the card has no more, all segments that are wholly
+free are given back, and the request is tried once more.
+
+One stream. An event is (identifier, size): size > 0 allocates that many bytes, 0 frees what the identifier holds;
+EMPTY_CACHE is `torch.cuda.empty_cache()`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+Event = tuple[int, int]
+EMPTY_CACHE: Event = (-1, -1)
+
+UNIT = 512
+"""kMinBlockSize: the allocator knows no smaller piece, so that here sizes and addresses count these."""
+SMALL_REQUEST = (1 << 20) // UNIT
+SMALL_SEGMENT = (2 << 20) // UNIT
+LARGE_REQUEST = (10 << 20) // UNIT
+LARGE_SEGMENT = (20 << 20) // UNIT
+SEGMENT_ROUNDING = (2 << 20) // UNIT
+ADDRESS_BITS = 40
+ADDRESS = (1 << ADDRESS_BITS) - 1
+"""A block is one integer, its size above its address, so that integers sort as the allocator's free blocks do."""
+SMALL_PLACES = 1 << ADDRESS_BITS - 1
+"""Addresses from here on belong to the pool of small requests."""
+UNLIMITED = 1 << 62
+
+
+class Replay(NamedTuple):
+    """Bytes. `ok`: nothing was refused; else the figures are those until then. `segments`: how often memory was taken."""
+
+    allocated_peak: int
+    reserved_peak: int
+    ok: bool
+    segments: int
+
+
+class Allocator:
+    """The allocator's state between events; sizes and addresses in units of 512 bytes."""
+
+    __slots__ = (
+        "allocated", "allocated_peak", "ends", "large", "live", "next_address", "reserved", "reserved_peak", "segments",
+        "growth", "small", "starts",
+    )
+
+    def __init__(self) -> None:
+        self.small: list[int] = []  # free blocks, sorted
+        self.large: list[int] = []
+        self.starts: dict[int, int] = {}  # address of a free block → the block
+        self.ends: dict[int, int] = {}  # address behind a free block → the block
+        self.segments: dict[int, int] = {}  # address → size
+        self.live: dict[int, int] = {}  # identifier → block
+        self.next_address = 0
+        self.allocated = self.allocated_peak = 0
+        self.reserved = self.reserved_peak = 0
+        self.growth: list[tuple[int, int]] = []  # (index of the event, reserved after it) for each segment taken
+
+    def copy(self) -> Allocator:
+        """The same state, to go on from more than once."""
+        twin = Allocator()
+        twin.small, twin.large = self.small[:], self.large[:]
+        for name in ("starts", "ends", "segments", "live"):
+            setattr(twin, name, dict(getattr(self, name)))
+        for name in ("next_address", "allocated", "allocated_peak", "reserved", "reserved_peak"):
+            setattr(twin, name, getattr(self, name))
+        return twin
+
+    def release_free_segments(self) -> None:
+        """Give back every segment that is wholly free: empty_cache(), and what a failed request does."""
+        segments, starts, ends = self.segments, self.starts, self.ends
+        for pool in (self.small, self.large):
+            kept = []
+            for block in pool:
+                address, size = block & ADDRESS, block >> ADDRESS_BITS
+                if segments.get(address) == size:
+                    del segments[address], starts[address], ends[address + size]
+                    self.reserved -= size
+                else:
+                    kept.append(block)
+            pool[:] = kept
+
+    def play(self, events: Sequence[Event], begin: int, capacity: int) -> int:
+        """Play events from an index on, on a card of so many units. The index of the event that fails, or len(events)."""
+        small, large = self.small, self.large
+        starts, ends, segments, live = self.starts, self.ends, self.segments, self.live
+        allocated, allocated_peak = self.allocated, self.allocated_peak
+        find, insert = bisect_left, insort
+        for position in range(begin, len(events)):
+            identifier, size = events[position]
+            if size > 0:
+                size = (size + 511) >> 9
+                is_small = size <= SMALL_REQUEST
+                pool = small if is_small else large
+                index = find(pool, size << ADDRESS_BITS)
+                if index < len(pool):
+                    block = pool.pop(index)
+                    address = block & ADDRESS
+                    whole = block >> ADDRESS_BITS
+                    del starts[address], ends[address + whole]
+                else:
+                    whole = (
+                        SMALL_SEGMENT if is_small else LARGE_SEGMENT if size < LARGE_REQUEST
+                        else -(-size // SEGMENT_ROUNDING) * SEGMENT_ROUNDING
+                    )
+                    if self.reserved + whole > capacity:
+                        self.release_free_segments()
+                        if self.reserved + whole > capacity:
+                            self.allocated, self.allocated_peak = allocated, allocated_peak
+                            return position
+                    address = self.next_address | SMALL_PLACES if is_small else self.next_address
+                    self.next_address += whole + 1  # a gap, so that segments are never neighbours
+                    segments[address] = whole
+                    self.reserved += whole
+                    self.growth.append((position, self.reserved))
+                    if self.reserved > self.reserved_peak:
+                        self.reserved_peak = self.reserved
+                rest = whole - size
+                if rest and (is_small or rest > SMALL_REQUEST):
+                    left = rest << ADDRESS_BITS | address + size
+                    starts[address + size] = ends[address + whole] = left
+                    insert(pool, left)
+                    whole = size
+                live[identifier] = whole << ADDRESS_BITS | address
+                allocated += whole
+                if allocated > allocated_peak:
+                    allocated_peak = allocated
+            elif size == 0:
+                block = live.pop(identifier)
+                address = block & ADDRESS
+                size = block >> ADDRESS_BITS
+                allocated -= size
+                pool = small if address & SMALL_PLACES else large
+                end = address + size
+                before = ends.pop(address, 0)
+                if before:
+                    del pool[find(pool, before)]
+                    address = before & ADDRESS
+                after = starts.pop(end, 0)
+                if after:
+                    del pool[find(pool, after)]
+                    end += after >> ADDRESS_BITS
+                block = end - address << ADDRESS_BITS | address
+                starts[address] = ends[end] = block
+                insert(pool, block)
+            else:
+                self.release_free_segments()
+        self.allocated, self.allocated_peak = allocated, allocated_peak
+        return len(events)
+
+
+def replay(events: Sequence[Event], capacity: int | None = None) -> Replay:
+    """The events played from an empty card of `capacity` bytes, or one without end."""
+    allocator = Allocator()
+    done = allocator.play(events, 0, UNLIMITED if capacity is None else capacity // UNIT)
+    return Replay(
+        allocator.allocated_peak * UNIT, allocator.reserved_peak * UNIT, done == len(events), len(allocator.growth),
+    )
+
+
+def least_capacity(events: Sequence[Event], precision: float = 0.01) -> int:
+    """The least card in bytes on which the events pass, to within `precision` of it."""
+    return capacity_bracket(events, precision)[1]
+
+
+def capacity_bracket(events: Sequence[Event], precision: float = 0.01) -> tuple[int, int]:
+    """(too little, enough) in bytes, within `precision` of each other, found as lab/measure.py finds them.
+
+    Searched from just under the peak allocated to just over the peak reserved where memory is plenty. Events that pass
+    on a card need not pass on every larger one; these two bracket one boundary.
+    """
+    plenty = Allocator()
+    plenty.play(events, 0, UNLIMITED)
+    low, high = plenty.allocated_peak * UNIT * 99 // 100, plenty.reserved_peak * UNIT + (32 << 20)
+    # on every card that is searched, all goes as on an endless one until the smallest of them is full for the first time
+    position = next(index for index, reserved in plenty.growth if reserved * UNIT > low)
+    common = Allocator()
+    common.play(events[:position], 0, UNLIMITED)
+
+    def passes(capacity: int) -> bool:
+        return common.copy().play(events, position, capacity // UNIT) == len(events)
+
+    while not passes(high):
+        low, high = high, high * 21 // 20
+    while high - low > high * precision:
+        middle = (low + high) // 2
+        if passes(middle):
+            high = middle
+        else:
+            low = middle
+    return low, high
