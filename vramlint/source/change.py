@@ -10,7 +10,7 @@ from vramlint.source.operations import Delete, Expression, Insert, Operation, Pl
 from vramlint.source.positions import Span
 from vramlint.source.tree import Node, SourceFile
 
-Place = tuple[str, int, int]
+Place = tuple[str, str, int, int]
 """What stands where: nodes that share their text (a dict and its `**` use) share their fate."""
 
 
@@ -81,7 +81,8 @@ def _note_key(file: SourceFile, operation: Delete | Rename, changes: _Changes) -
 
 
 def _place(node: Node) -> Place:
-    return (node.kind, node.span.start, node.span.end)
+    # A table of TOML that is the whole text stands where the root does, and only its style is another.
+    return (node.kind, node.style, node.span.start, node.span.end)
 
 
 def _literal(node: Node) -> Node:

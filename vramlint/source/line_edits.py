@@ -21,7 +21,7 @@ def insert_line(file: SourceFile, parent: Node, operation: Insert) -> TextEdit:
     pair = _pair(file, parent, operation)
     sibling = _sibling(file, parent, operation.after)
     if sibling is None:
-        if file.format != "toml" or not text.startswith("[", parent.span.start):
+        if file.format != "toml" or parent.style != "table":
             raise Refusal("there is no key to stand beside")
         header = line_start(file, parent.span.start)
         return _line_behind(file, parent.span.end, text[header : parent.span.start], pair)
@@ -86,7 +86,7 @@ def _pair(file: SourceFile, parent: Node, operation: Insert) -> str:
     if file.format == "yaml":
         return f"{render_key(operation.key, 'yaml')}: {value}"
     if file.format == "toml":
-        if parent.style != "table":
+        if parent.style not in ("table", "root"):
             raise Refusal("a table or a dotted key stands there")
         return f"{render_key(operation.key, 'toml')} = {value}"
     name = operation.key

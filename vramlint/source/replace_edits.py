@@ -64,9 +64,12 @@ def _set_collection(file: SourceFile, node: Node, value: PlainValue) -> TextEdit
     if file.format != "yaml" or node.kind != "seq" or not isinstance(value, list) or not value:
         raise Refusal("the value spans several lines")
     indent = file.text[line_start(file, span.start) : span.start]
-    dash = re.match(r"-[ ]+", written)
-    between = [written[a.span.end - span.start : b.span.start - span.start] for a, b in zip(node.items, node.items[1:], strict=False)]
-    if indent.strip() or not dash or any(part.strip() != "-" for part in between):
+    dash = re.match(r"- +", written)
+    between = [
+        file.text[one.span.end : other.span.start] for one, other in zip(node.items, node.items[1:], strict=False)
+    ]
+    plain = all(item.kind == "scalar" and not item.locked for item in node.items)
+    if indent.strip() or not dash or not plain or any(part.strip() != "-" for part in between):
         raise Refusal("the list holds more than plain items")
     separator = newline_near(file.text, span.end) + indent + dash[0]
     return TextEdit(span.start, span.end, dash[0] + separator.join(render(item, "yaml") for item in value))

@@ -34,7 +34,7 @@ class TomlReader:
         """The document. Raises `SourceError` (syntax, too-deep, too-large)."""
         body = self._text.removeprefix("\ufeff")
         irregular: int | None = None
-        root = Table(Span(0, 0, self._path), "table")
+        root = Table(Span(0, 0, self._path), "root")
         try:
             # First, since it bounds the depth: tomllib recurses as deep as the text nests.
             root = TomlScanner(self._path, self._text, Meter(self._path)).scan(len(self._text) - len(body))

@@ -50,7 +50,7 @@ class Table:
     """A table while it is being filled: its keys may come from several places of the file. `span` is its header."""
 
     span: Span
-    style: Literal["table", "implicit", "dotted", "flow"]
+    style: Literal["root", "table", "implicit", "dotted", "flow"]
     children: dict[str, Part] = field(default_factory=dict)
     key_spans: dict[str, Span] = field(default_factory=dict)
 
@@ -69,7 +69,7 @@ class TomlScanner:
     def scan(self, offset: int) -> Table:
         """The root table of the text from `offset` on. Raises `Irregular`, or `SourceError` beyond the limits."""
         text = self._text
-        root = current = Table(Span(offset, len(text), self._path), "table")
+        root = current = Table(Span(offset, len(text), self._path), "root")
         offset = _end(BLANK, text, offset)
         while offset < len(text):
             if text.startswith("[", offset):
