@@ -14,12 +14,13 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "vramlint"
 REFERENCE = ROOT / "examples" / "reference" / "train.yaml"
 
-LEAVES = {"data", "sizes"}
+LEAVES = {"data", "dataclass", "sizes"}
 """Helpers that import nothing of ours; any room may use them."""
 ALL_ROOMS = {"source", "run", "catalog", "dialects", "memory", "findings", "rules", "plan", "report"}
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),  # vramlint/__init__.py
     "data": set(),
+    "dataclass": set(),
     "sizes": set(),
     "discover": set(),
     "source": set(),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from vramlint.dataclass import dataclass
 
 SUFFIXES = (".yaml", ".yml", ".toml", ".json", ".jsonc", ".py")
 PASSED_OVER = frozenset({

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from vramlint.catalog import FoundModel, MissingModel, Target, find_model
+from vramlint.dataclass import dataclass
 from vramlint.dialects import Recognised, recognise
 from vramlint.memory import Band, Estimate, NoEstimate, estimate
 from vramlint.memory.verdict import Verdict, verdict

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import Literal
 
+from vramlint.dataclass import dataclass
 from vramlint.run import Change
 from vramlint.source import Operation, Span
 

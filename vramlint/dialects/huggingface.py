@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from vramlint.dataclass import dataclass
 from vramlint.source import Effective, Entry, Node, Path, SourceFile, Span
 
 TRAINER_OF_CLASS = {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from vramlint.dataclass import dataclass
 from vramlint.findings import Fix
 from vramlint.run import Run
 from vramlint.source import Path, Span

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from vramlint.dataclass import dataclass
 from vramlint.dialects.huggingface import CLASS_OF_TRAINER, Layout, layout_of
 from vramlint.dialects.recognised import Recognised
 from vramlint.dialects.schema import canonical_key, schema

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from vramlint.dataclass import dataclass
 from vramlint.findings import Safety
 from vramlint.run import Change, Run
 

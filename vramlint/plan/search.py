@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
+from vramlint.dataclass import dataclass
 from vramlint.findings import Outcome, Safety
 from vramlint.plan.moves import Move
 from vramlint.run import Change

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from vramlint.dataclass import dataclass
 from vramlint.findings import Finding, Fix
 from vramlint.report.report import Report
 from vramlint.source import Refused, apply

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from vramlint.dataclass import dataclass
 from vramlint.report.display import cells, printable, width
 from vramlint.report.paint import Paint
 from vramlint.source import SourceFile, Span

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from vramlint.dataclass import dataclass
 from vramlint.findings import SEVERITIES, Finding, Safety, Severity, applicable
 from vramlint.source import SourceFile, Span
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from vramlint.dataclass import dataclass
 from vramlint.source.bracket_edits import delete_between, insert_between
 from vramlint.source.change import expected_data, found_data
 from vramlint.source.effective import effective

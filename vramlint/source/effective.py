@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from vramlint.dataclass import dataclass
 from vramlint.source.positions import Span
 from vramlint.source.tree import Document, Entry, Node, Path, Scalar, SourceFile
 

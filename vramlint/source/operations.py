@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Union
 
+from vramlint.dataclass import dataclass
 from vramlint.source.tree import Path, Scalar
-
 
 
 @dataclass(frozen=True, slots=True)

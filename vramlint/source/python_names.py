@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from vramlint.dataclass import dataclass
 
 READERS = frozenset({"get", "keys", "values", "items", "copy", "index", "count"})
 """Methods that leave a dict or list as it is; any other may change it."""

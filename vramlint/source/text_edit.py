@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from vramlint.dataclass import dataclass
 from vramlint.source.tree import Format, SourceFile
 
 HASH_COMMENT = re.compile(r"[ \t]*(?:#[^\r\n]*)?")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from vramlint.dataclass import dataclass
 from vramlint.source.limits import MOST_DEPTH, Meter
 from vramlint.source.positions import Span
 

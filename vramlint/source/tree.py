@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from vramlint.dataclass import dataclass
 from vramlint.source.positions import LineIndex, Span
 
 Scalar = str | int | float | bool | None
