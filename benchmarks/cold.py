@@ -64,10 +64,13 @@ def commands(scripts: Path) -> dict[str, list[str | Path]]:
 def measured(timed: dict[str, list[str | Path]], directory: Path, rounds: int) -> dict[str, list[float]]:
     """Seconds of each command in each round; the first round, which writes bytecode, is not counted."""
     times: dict[str, list[float]] = {name: [] for name in timed}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     for number in range(rounds + 1):
         for name, command in timed.items():
             start = time.perf_counter()
-            done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                command, cwd=directory, env=environment, capture_output=True, text=True, check=False,
+            )
             taken = time.perf_counter() - start
             if done.returncode not in (0, 1) or "Traceback" in done.stderr:
                 raise RuntimeError(f"{name} failed: {done.stderr}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -91,6 +92,12 @@ def test_a_file_has_at_most_400_lines_and_says_what_it_is_for(path: Path) -> Non
     docstring = ast.get_docstring(ast.parse(text))
     assert docstring is not None
     assert docstring.splitlines()[0].endswith((".", ":"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_plain_data_is_cheap_to_define(path: Path) -> None:
+    if path.name != "dataclass.py":
+        assert not re.search(r"^from dataclasses import .*\bdataclass\b", path.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def loaded_by(*arguments: str) -> set[str]:
