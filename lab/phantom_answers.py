@@ -1,8 +1,8 @@
 """What a phantom GPU cannot compute and a program asks of it: those answers, given as a real card would.
 
-A read from the phantom's memory gives zeros, so `mask.all()` is false and a finished generation never shows. Both
-change what is allocated: transformers then builds an attention mask that a real card would not see, and attention
-takes another kernel. The answers here are what the case says; the tensors that the question itself allocates remain.
+A read from the phantom's memory gives zeros: `mask.all()` is false, `x[mask]` is empty, generation never ends. Each changes what
+is allocated: transformers builds an attention mask that a real card would not see, TRL's chunked loss finds no token to score. The
+answers here are what the case's data says; the tensors that a question itself allocates remain.
 """
 
 from __future__ import annotations
@@ -10,15 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 import transformers
+
+from lab.trainers import MASKED_AT_END
 
 
 def give(case: Mapping[str, Any]) -> None:
     """Answer, for the rest of this process, whether masks are all ones and when generation is done."""
     if not (case["padded"] or case["packing"] or case["padding_free"]):
         masks_are_all_ones()
+    if case["trainer"] != "hf":
+        masks_select(case)
     if case["trainer"] == "grpo":
         generation_ends()
+        completions_are_full(int(case["completion"]))
 
 
 def masks_are_all_ones() -> None:
@@ -71,3 +77,61 @@ def generation_ends() -> None:
 
     mixin.generate = counted
     mixin._has_unfinished_sequences = unfinished  # noqa: SLF001
+
+
+def selected(case: Mapping[str, Any], shape: tuple[int, int]) -> int:
+    """How many elements a mask of that shape over the case's tokens keeps: those that are scored."""
+    rows, columns = shape
+    padding = MASKED_AT_END * (rows // 2) if case["padded"] else 0
+    scored = columns
+    if case["trainer"] in {"dpo", "kto"}:
+        scored = min(columns, case["seq"] - case["seq"] // 2)
+    elif case["trainer"] == "grpo":
+        scored = min(columns, case["completion"])
+    return rows * scored - padding
+
+
+def masks_select(case: Mapping[str, Any]) -> None:
+    """`x[mask]` and `nonzero` on the device find what a real card would; the index tensors are as PyTorch makes them."""
+    plain: Any = torch.Tensor.__getitem__
+    assign: Any = torch.Tensor.__setitem__
+    nonzero: Any = torch.nonzero
+
+    def indices(mask: torch.Tensor) -> torch.Tensor:
+        # of a row of labels, as KTO asks, every second is true
+        count = (mask.shape[0] + 1) // 2 if mask.ndim == 1 else selected(case, tuple(mask.shape))
+        return torch.zeros((count, mask.ndim), dtype=torch.long, device=mask.device)
+
+    def getitem(self: torch.Tensor, index: Any) -> Any:
+        if isinstance(index, torch.Tensor) and index.dtype is torch.bool and index.is_cuda and index.ndim == 2:
+            return plain(self, indices(index).unbind(1))
+        if isinstance(index, torch.Tensor) and index.dtype is torch.bool and index.is_cuda and index.ndim == 1:
+            return plain(self, torch.zeros_like(index, dtype=torch.long))  # what is not NaN: all
+        return plain(self, index)
+
+    def setitem(self: torch.Tensor, index: Any, value: Any) -> None:
+        if not (isinstance(index, torch.Tensor) and index.dtype is torch.bool and index.is_cuda):
+            assign(self, index, value)
+
+    def asked(tensor: torch.Tensor, **named: Any) -> Any:
+        if tensor.is_cuda and not named.get("as_tuple"):
+            return indices(tensor)
+        return nonzero(tensor, **named)
+
+    torch.Tensor.__getitem__ = getitem
+    torch.Tensor.__setitem__ = setitem
+    torch.nonzero = asked
+
+
+def completions_are_full(tokens: int) -> None:
+    """Generated rows, which TRL reads back, have all their tokens."""
+    from trl import GRPOTrainer
+
+    trainer: Any = GRPOTrainer
+    generate = trainer._generate_single_turn  # noqa: SLF001
+
+    def generated(self: Any, *arguments: Any, **named: Any) -> Any:
+        completions, *rest = generate(self, *arguments, **named)
+        return ([[5] * tokens for _ in completions], *rest)
+
+    trainer._generate_single_turn = generated  # noqa: SLF001

@@ -93,15 +93,13 @@ def sft(model: Any, case: Mapping[str, Any], count: int) -> Any:
     from trl import SFTConfig, SFTTrainer
 
     more = named(case, loss_type="loss_type", packing="packing", padding_free="padding_free", activation_offloading="offload")
+    # TRL refuses a length that nothing enforces
+    more["max_length"] = None if case["padding_free"] and not case["packing"] else case["seq"]
     if case["packing"]:
         rows = [{"input_ids": [5] * (case["seq"] // 2)}] * (2 * count)
     else:
         rows = [{"input_ids": [5] * length} for length in lengths(case, count)]
-    return SFTTrainer(
-        model=model, args=arguments(case, SFTConfig, max_length=case["seq"], shuffle_dataset=False, **more)
-        if hasattr(SFTConfig, "shuffle_dataset") else arguments(case, SFTConfig, max_length=case["seq"], **more),
-        processing_class=tokenizer(), **data(case, rows),
-    )
+    return SFTTrainer(model=model, args=arguments(case, SFTConfig, **more), processing_class=tokenizer(), **data(case, rows))
 
 
 def dpo(model: Any, case: Mapping[str, Any], count: int) -> Any:
