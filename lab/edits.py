@@ -54,6 +54,10 @@ class Loader(yaml.CSafeLoader):
     """PyYAML's safe loader, which also lets unknown tags through."""
 
 
+class Syntax(dict[str, Any]):
+    """A node of Python's syntax tree: of another type it is another value, not one with other fields."""
+
+
 def _tagged(loader: Any, suffix: str, node: Any) -> Any:
     build = {"scalar": loader.construct_scalar, "sequence": loader.construct_sequence, "mapping": loader.construct_mapping}
     value = build[node.id](node) if node.id == "scalar" else build[node.id](node, deep=True)
@@ -110,14 +114,29 @@ def _tree(node: Any) -> Any:
         keys = [ast.literal_eval(key) if isinstance(key, ast.Constant) else f"** {key}" for key in node.keys]
         fields = {"entries": dict(zip(keys, (_tree(value) for value in node.values), strict=True))}
     if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef | ast.If):
-        fields["body"] = {ast.dump(s.targets[0]) if isinstance(s, ast.Assign) else str(i): _tree(s)
-                          for i, s in enumerate(sorted(node.body, key=lambda s: isinstance(s, ast.Assign)))}
-    return {"type": type(node).__name__, **fields}
+        fields["body"] = _body(node.body)
+    return Syntax({"type": type(node).__name__, **fields})
+
+
+def _body(statements: list[ast.stmt]) -> dict[str, Any]:
+    """Assignments by what they assign to, other statements by their place among themselves."""
+    found: dict[str, Any] = {}
+    for statement in statements:
+        if isinstance(statement, ast.Assign | ast.AnnAssign):
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+            key = ast.dump(target)
+        else:
+            key = "statement"
+        number = sum(1 for known in found if known.partition(" ")[0] == key.replace(" ", ""))
+        found[f"{key.replace(' ', '')} {number}"] = _tree(statement)
+    return found
 
 
 def differences(before: Any, after: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
     """Each (path, old, new) where the two differ."""
-    if isinstance(before, dict) and isinstance(after, dict):
+    if isinstance(before, Syntax) and isinstance(after, Syntax) and before["type"] != after["type"]:
+        yield path, before, after
+    elif isinstance(before, dict) and isinstance(after, dict):
         for key in [*before, *(key for key in after if key not in before)]:
             yield from differences(before.get(key, ABSENT), after.get(key, ABSENT), (*path, key))
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):

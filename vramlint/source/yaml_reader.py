@@ -109,6 +109,11 @@ class YamlReader:
         if event.style in ("|", ">"):
             # The end mark is at the next line that holds something.
             end = start + len(self._body[start:end].rstrip())
+        elif start == end:
+            # Between brackets libyaml puts an empty value at the next token, the pure parser behind the colon.
+            while start > 0 and self._body[start - 1] in " \t":
+                start -= 1
+            end = start
         style, tag = STYLES[event.style], event.tag
         written = self._body[start:end]
         locked = why = None
