@@ -1,8 +1,10 @@
-"""The process: `vramlint` and `python -m vramlint`. It is short, so it neither collects while it starts nor as it ends."""
+"""The process behind `vramlint` and `python -m vramlint`: it ends quickly, and prints on any terminal."""
 
 from __future__ import annotations
 
 import gc
+import io
+import sys
 
 GARBAGE_WORTH_COLLECTING = 50_000
 """Objects made since the last collection; a lint of one file stays below it, one of a thousand files does not."""
@@ -11,6 +13,9 @@ GARBAGE_WORTH_COLLECTING = 50_000
 def main() -> int:
     """The command line; its exit code."""
     gc.set_threshold(GARBAGE_WORTH_COLLECTING)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # an ASCII terminal gets \u2192 for →, not a traceback
     from vramlint.cli import main as command_line  # noqa: PLC0415  # click is loaded under that threshold too
 
     try:
