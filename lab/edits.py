@@ -2,8 +2,8 @@
 
 usage: python -m lab.edits [--every N] DIRECTORY …
 
-Per scalar one `Set` (the new value goes round a list of awkward ones), per key one `Insert` beside it, one `Delete` and one
-`Rename`. PyYAML, tomllib, json and ast then say what really changed: exactly that one value or key, or the edit is wrong.
+Per scalar one `Set` (the new value goes round a list of awkward ones), per key one `Insert` beside it, one `Delete` and
+one `Rename`. PyYAML, tomllib, json and ast then say what really changed: that one value or key, or the edit is wrong.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ else:
 
 NEW_KEY = "vramlint_probe"
 AWKWARD: tuple[PlainValue, ...] = (
-    41523, 2e-05, "probe", True, "no", 1e16, "2e-5", "", "a: b # c", None, ["q_proj", 1, 0.5], "it's \"so\"", -1, "日本 😀",
+    41523, 2e-05, "probe", True, "no", 1e16, "2e-5", "", "a: b # c", None, ["q_proj", 1, 0.5],
+    "it's \"so\"", -1, "日本 😀",
 )
 ABSENT = object()
 
@@ -59,8 +60,10 @@ class Syntax(dict[str, Any]):
 
 
 def _tagged(loader: Any, suffix: str, node: Any) -> Any:
-    build = {"scalar": loader.construct_scalar, "sequence": loader.construct_sequence, "mapping": loader.construct_mapping}
-    value = build[node.id](node) if node.id == "scalar" else build[node.id](node, deep=True)
+    if node.id == "scalar":
+        value = loader.construct_scalar(node)
+    else:
+        value = getattr(loader, f"construct_{node.id}")(node, deep=True)
     return {"tag": suffix, "value": value}
 
 
@@ -93,7 +96,7 @@ def independent(text: str, kind: str) -> Any:
     """The data as another parser reads it; for Python the syntax tree as data."""
     text = text.removeprefix("\ufeff")
     if kind == "yaml":
-        return list(yaml.load_all(text, Loader))  # noqa: S506 (a subclass of the safe loader)
+        return list(yaml.load_all(text, Loader))
     if kind == "toml":
         return [tomllib.loads(text)]
     if kind == "json":
@@ -163,7 +166,7 @@ def is_right(before: Any, file: SourceFile, operation: Operation, edited: Edited
     place, old, new = found[0]
     if file.format != "python":
         wanted = (operation.document, *operation.path, *([NEW_KEY] if isinstance(operation, Insert) else []))
-        if len(place) != len(wanted) or not all(_is_key(there, step) for there, step in zip(place, wanted, strict=True)):
+        if len(place) != len(wanted) or not all(map(_is_key, place, wanted)):
             return False
     if isinstance(operation, Delete):
         return new is ABSENT
@@ -231,7 +234,7 @@ def main() -> int:
 
 def _kind_of(reason: str) -> str:
     """The reason without the names that are in it."""
-    words = [word for word in reason.split() if "_" not in word and not word.startswith(("&", "*")) and not word[0].isdigit()]
+    words = [word for word in reason.split() if "_" not in word and word[0] not in "&*0123456789"]
     return " ".join(words[:9])
 
 

@@ -44,7 +44,12 @@ def test_set(text: str, path: tuple[str | int, ...], value: PlainValue, wanted: 
         ('{\n  "a": 1, // one\n  "b": 2 // two\n}', (), "a", '{\n  "a": 1, // one\n  "k": 9,\n  "b": 2 // two\n}'),
         ('{\n  "a": 1, // one\n  "b": 2 // two\n}', (), "b", '{\n  "a": 1, // one\n  "b": 2, // two\n  "k": 9\n}'),
         ('{\n  "a": 1,\n}', (), "a", '{\n  "a": 1,\n  "k": 9,\n}'),
-        ('{\n  "a": {\n    "b": 1\n  },\n  "c": 2\n}', (), "a", '{\n  "a": {\n    "b": 1\n  },\n  "k": 9,\n  "c": 2\n}'),
+        (
+            '{\n  "a": {\n    "b": 1\n  },\n  "c": 2\n}',
+            (),
+            "a",
+            '{\n  "a": {\n    "b": 1\n  },\n  "k": 9,\n  "c": 2\n}',
+        ),
         ('{\n  "a": {\n    "b": 1\n  }\n}', ("a",), "b", '{\n  "a": {\n    "b": 1,\n    "k": 9\n  }\n}'),
         ('{ "a": 1,\n  "b": 2 }', (), "a", '{ "a": 1, "k": 9,\n  "b": 2 }'),
         ('{ "a": 1,\n  "b": 2 }', (), "b", '{ "a": 1,\n  "b": 2, "k": 9 }'),
@@ -64,7 +69,11 @@ def test_insert(text: str, path: tuple[str | int, ...], after: str | None, wante
         ('{\n  "a": 1,\n  "b": 2\n}', ("a",), '{\n  "b": 2\n}'),
         ('{\n  "a": 1,\n  "b": 2\n}', ("b",), '{\n  "a": 1\n}'),
         ('{\n  "a": 1, // one\n  "b": 2 // two\n}', ("b",), '{\n  "a": 1 // one\n}'),
-        ('{\n  "a": 1, // one\n  // of b\n  "b": 2, // two\n  "c": 3\n}', ("b",), '{\n  "a": 1, // one\n  // of b\n  "c": 3\n}'),
+        (
+            '{\n  "a": 1, // one\n  // of b\n  "b": 2, // two\n  "c": 3\n}',
+            ("b",),
+            '{\n  "a": 1, // one\n  // of b\n  "c": 3\n}',
+        ),
         ('{\r\n  "a": 1,\r\n  "b": 2\r\n}', ("a",), '{\r\n  "b": 2\r\n}'),
         ('{\n  "a": 1\n}', ("a",), "{\n}"),
         ('{"a": {"b": 1, "c": 2}}', ("a", "b"), '{"a": {"c": 2}}'),
@@ -92,6 +101,9 @@ def test_rename(edit: EditIt) -> None:
     ],
 )
 def test_what_is_not_provably_safe_is_refused_with_a_reason(
-    text: str, operation: Operation, reason: str, refusal: EditIt,
+    text: str,
+    operation: Operation,
+    reason: str,
+    refusal: EditIt,
 ) -> None:
     assert reason in refusal(text, operation, kind="json")

@@ -36,14 +36,24 @@ TORCH = "import torch\n"
         ("BS = 8\nT = BS * 2\nf(a=T)\n", ("BS",), 4, "BS = 4\nT = BS * 2\nf(a=T)\n"),
         ("BS = 8\nf(a=BS)\n", ("f()", "a"), 4, "BS = 4\nf(a=BS)\n"),
         ("A = 8\nB = A\nf(a=B)\n", ("f()", "a"), 4, "A = 4\nB = A\nf(a=B)\n"),
-        ("class C:\n    lr: float = 2e-4\nf(a=C.lr)\n", ("f()", "a"), 1e-4, "class C:\n    lr: float = 0.0001\nf(a=C.lr)\n"),
+        (
+            "class C:\n    lr: float = 2e-4\nf(a=C.lr)\n",
+            ("f()", "a"),
+            1e-4,
+            "class C:\n    lr: float = 0.0001\nf(a=C.lr)\n",
+        ),
         ("c = {'a': 1}\nf(**c)\n", ("f()", "a"), 2, "c = {'a': 2}\nf(**c)\n"),
         ("c = dict(a=1)\nf(**c)\n", ("c", "a"), 2, "c = dict(a=2)\nf(**c)\n"),
         ("c = {'a': 1}\nf(**c)\ng(**c)\n", ("c", "a"), 2, "c = {'a': 2}\nf(**c)\ng(**c)\n"),
         ("a = C(x=1)\na.y = 2\n", ("C()", "y"), 3, "a = C(x=1)\na.y = 3\n"),
         ("m.config.use_cache = True\n", ("m.config.use_cache",), False, "m.config.use_cache = False\n"),
         (TORCH + "f(a=torch.bfloat16)\n", ("f()", "a"), Expression("torch.float16"), TORCH + "f(a=torch.float16)\n"),
-        (TORCH + "D = torch.bfloat16\nf(a=D)\n", ("f()", "a"), Expression("torch.float16"), TORCH + "D = torch.float16\nf(a=D)\n"),
+        (
+            TORCH + "D = torch.bfloat16\nf(a=D)\n",
+            ("f()", "a"),
+            Expression("torch.float16"),
+            TORCH + "D = torch.float16\nf(a=D)\n",
+        ),
         (TORCH + "f(a='bfloat16')\n", ("f()", "a"), Expression("torch.float16"), TORCH + "f(a=torch.float16)\n"),
         (TORCH + "f(a=torch.bfloat16)\n", ("f()", "a"), "float16", TORCH + 'f(a="float16")\n'),
         ("def main():\n\tx = g(h(i(a=1)))\n", ("i()", "a"), 2, "def main():\n\tx = g(h(i(a=2)))\n"),
@@ -64,8 +74,18 @@ def test_set(text: str, path: tuple[str | int, ...], value: PlainValue, wanted: 
         ("f(x, a=1)\n", ("f()",), "0", "f(x, a=1, k=9)\n"),
         ("f(x)\n", ("f()",), "0", "f(x, k=9)\n"),
         ("f(x, y)\n", ("f()",), "0", "f(x, y, k=9)\n"),
-        ("f(\n    a=1,  # one\n    b=2,  # two\n)\n", ("f()",), "a", "f(\n    a=1,  # one\n    k=9,\n    b=2,  # two\n)\n"),
-        ("f(\n    a=1,  # one\n    b=2,  # two\n)\n", ("f()",), None, "f(\n    a=1,  # one\n    b=2,  # two\n    k=9,\n)\n"),
+        (
+            "f(\n    a=1,  # one\n    b=2,  # two\n)\n",
+            ("f()",),
+            "a",
+            "f(\n    a=1,  # one\n    k=9,\n    b=2,  # two\n)\n",
+        ),
+        (
+            "f(\n    a=1,  # one\n    b=2,  # two\n)\n",
+            ("f()",),
+            None,
+            "f(\n    a=1,  # one\n    b=2,  # two\n    k=9,\n)\n",
+        ),
         ("f(\n    a=1,\n    b=2  # two\n)\n", ("f()",), "b", "f(\n    a=1,\n    b=2,  # two\n    k=9\n)\n"),
         ("f(\r\n    a=1,\r\n)\r\n", ("f()",), "a", "f(\r\n    a=1,\r\n    k=9,\r\n)\r\n"),
         ("f(a=1,\n  b=2)\n", ("f()",), "b", "f(a=1,\n  b=2, k=9)\n"),
@@ -102,7 +122,11 @@ def test_insert(text: str, path: tuple[str | int, ...], after: str | None, wante
         ("f(\n    a=1,  # one\n    b=2,  # two\n)\n", ("f()", "b"), "f(\n    a=1,  # one\n)\n"),
         ("f(\n    a=1,  # one\n    b=2  # two\n)\n", ("f()", "b"), "f(\n    a=1  # one\n)\n"),
         ("f(\n    a=1,\n    b=2)\n", ("f()", "b"), "f(\n    a=1)\n"),
-        ("f(\n    # of a\n    a=1,\n    # of b\n    b=2,\n)\n", ("f()", "a"), "f(\n    # of a\n    # of b\n    b=2,\n)\n"),
+        (
+            "f(\n    # of a\n    a=1,\n    # of b\n    b=2,\n)\n",
+            ("f()", "a"),
+            "f(\n    # of a\n    # of b\n    b=2,\n)\n",
+        ),
         ("x = {'a': 1, 'b': 2}\n", ("x", "a"), "x = {'b': 2}\n"),
         ("a = 1\nb = 2  # c\nc = 3\n", ("b",), "a = 1\nc = 3\n"),
         ("f(a=1, b=2, *x)\n", ("f()", "a"), "f(b=2, *x)\n"),
@@ -180,21 +204,27 @@ def test_rename(text: str, path: tuple[str | int, ...], key: str, wanted: str, e
     ],
 )
 def test_what_is_not_provably_safe_is_refused_with_a_reason(
-    text: str, operation: Operation, reason: str, refusal: EditIt,
+    text: str,
+    operation: Operation,
+    reason: str,
+    refusal: EditIt,
 ) -> None:
     assert reason in refusal(text, operation, kind="python")
 
 
 def test_an_import_in_a_try_block_counts(edit: EditIt) -> None:
     text = "try:\n    import torch\nexcept ImportError:\n    pass\nf(a=1)\n"
-    assert edit(text, Set(("f()", "a"), Expression("torch.float16")), kind="python") == text.replace("a=1", "a=torch.float16")
+    assert edit(text, Set(("f()", "a"), Expression("torch.float16")), kind="python") == text.replace(
+        "a=1", "a=torch.float16"
+    )
 
 
 def test_two_keywords_at_once(edit: EditIt) -> None:
     text = "TrainingArguments(\n    per_device_train_batch_size=8,\n    gradient_accumulation_steps=8,\n)\n"
     call = "TrainingArguments()"
     changes = (
-        Set((call, "per_device_train_batch_size"), 2), Set((call, "gradient_accumulation_steps"), 32),
+        Set((call, "per_device_train_batch_size"), 2),
+        Set((call, "gradient_accumulation_steps"), 32),
         Insert((call,), "gradient_checkpointing", value=True, after="per_device_train_batch_size"),
     )
     assert edit(text, *changes, kind="python") == (

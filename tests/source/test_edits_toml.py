@@ -111,6 +111,9 @@ def test_rename(text: str, path: tuple[str | int, ...], key: str, wanted: str, e
     ],
 )
 def test_what_is_not_provably_safe_is_refused_with_a_reason(
-    text: str, operation: Operation, reason: str, refusal: EditIt,
+    text: str,
+    operation: Operation,
+    reason: str,
+    refusal: EditIt,
 ) -> None:
     assert reason in refusal(text, operation, kind="toml")

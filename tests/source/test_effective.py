@@ -77,7 +77,10 @@ def test_an_inherited_value_knows_where_it_is_written_and_where_used(in_force: C
     ],
 )
 def test_whole_interpolations_are_followed(
-    text: str, path: tuple[str | int, ...], value: object, in_force: Callable[..., Effective],
+    text: str,
+    path: tuple[str | int, ...],
+    value: object,
+    in_force: Callable[..., Effective],
 ) -> None:
     found = in_force(text).get(path)
     assert found is not None
@@ -105,7 +108,9 @@ def test_whole_interpolations_are_followed(
         ("a: ${.....b}\nb: 1\n", "leads out of the file"),
     ],
 )
-def test_what_the_file_does_not_say_is_unknown_and_says_why(text: str, why: str, in_force: Callable[..., Effective]) -> None:
+def test_what_the_file_does_not_say_is_unknown_and_says_why(
+    text: str, why: str, in_force: Callable[..., Effective]
+) -> None:
     found = in_force(text).get(("a",))
     assert found is not None
     assert found.value is UNKNOWN
@@ -128,7 +133,9 @@ def test_plain_data_has_unknown_in_its_place(in_force: Callable[..., Effective])
 
 
 def test_chains_of_references_take_no_time(in_force: Callable[..., Effective]) -> None:
-    text = "p0: {k: 1, l: 2}\n" + "".join(f"p{i}: {{k: '${{p{i - 1}.k}}', l: '${{p{i - 1}}}'}}\n" for i in range(1, 400))
+    text = "p0: {k: 1, l: 2}\n" + "".join(
+        f"p{i}: {{k: '${{p{i - 1}.k}}', l: '${{p{i - 1}}}'}}\n" for i in range(1, 400)
+    )
     begun = time.monotonic()
     values = in_force(text)
     first, last = values.get(("p30", "k")), values.get(("p399", "l", "k"))

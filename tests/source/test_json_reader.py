@@ -20,9 +20,18 @@ def plain(node: Node) -> object:
 @pytest.mark.parametrize(
     "text",
     [
-        "{}", "[]", "1", '"x"', "null", ' {"a": [1, -2.5e3, 1E5, 0.0, true, false, null, "\\ud83d\\ude00\\n"]} \r\n',
-        '{"train_batch_size": "auto", "fp16": {"enabled": "auto"}}', '{"a": {"b": {"c": []}}}', "[[[[]]]]",
-        '{"a": Infinity, "b": -Infinity}', '{"":1}', '{"a":"\\ud800"}',
+        "{}",
+        "[]",
+        "1",
+        '"x"',
+        "null",
+        ' {"a": [1, -2.5e3, 1E5, 0.0, true, false, null, "\\ud83d\\ude00\\n"]} \r\n',
+        '{"train_batch_size": "auto", "fp16": {"enabled": "auto"}}',
+        '{"a": {"b": {"c": []}}}',
+        "[[[[]]]]",
+        '{"a": Infinity, "b": -Infinity}',
+        '{"":1}',
+        '{"a":"\\ud800"}',
     ],
 )
 def test_values_are_those_of_the_json_module(text: str, read_text: Read) -> None:
@@ -54,7 +63,11 @@ def test_comments_and_trailing_commas_are_taken(text: str, wanted: object, read_
     ],
 )
 def test_spans_cut_out_exactly_the_value(
-    text: str, path: tuple[str | int, ...], spelt: str, read_text: Read, node_of: Find,
+    text: str,
+    path: tuple[str | int, ...],
+    spelt: str,
+    read_text: Read,
+    node_of: Find,
 ) -> None:
     file = read_text(text, "json")
     assert file.raw(node_of(file, *path).span) == spelt
@@ -69,9 +82,27 @@ def test_duplicate_keys_are_recorded_with_both_places(read_text: Read) -> None:
 @pytest.mark.parametrize(
     ("text", "offset"),
     [
-        ('{"a" 1}', 5), ('{"a": tru}', 6), ("[1,2", 4), ('{"a":1} x', 8), ('["\n"]', 2), ("# c\n{}", 0), ("/* ", 0), ("{a: 1}", 1),
-        ("{'a': 1}", 1), ("[1 2]", 3), ("[,1]", 1), ('{"a"', 4), ('{"a":', 5), ('{"a": "x', 6), ("[01]", 2), ("[1.]", 2), ("[+1]", 1),
-        ('["\\x"]', 2), ("[" + "9" * 5000 + "]", 1), ("{\x00}", 1), ("\ufeff{,}", 2),
+        ('{"a" 1}', 5),
+        ('{"a": tru}', 6),
+        ("[1,2", 4),
+        ('{"a":1} x', 8),
+        ('["\n"]', 2),
+        ("# c\n{}", 0),
+        ("/* ", 0),
+        ("{a: 1}", 1),
+        ("{'a': 1}", 1),
+        ("[1 2]", 3),
+        ("[,1]", 1),
+        ('{"a"', 4),
+        ('{"a":', 5),
+        ('{"a": "x', 6),
+        ("[01]", 2),
+        ("[1.]", 2),
+        ("[+1]", 1),
+        ('["\\x"]', 2),
+        ("[" + "9" * 5000 + "]", 1),
+        ("{\x00}", 1),
+        ("\ufeff{,}", 2),
     ],
 )
 def test_broken_text_is_an_error_at_its_place(text: str, offset: int, read_text: Read) -> None:

@@ -21,7 +21,9 @@ from vramlint.source import LineIndex
         ("\r\r\n\n", 3, (3, 1)),
     ],
 )
-def test_line_and_column_count_code_points_and_only_three_line_breaks(text: str, offset: int, place: tuple[int, int]) -> None:
+def test_line_and_column_count_code_points_and_only_three_line_breaks(
+    text: str, offset: int, place: tuple[int, int]
+) -> None:
     assert LineIndex(text).position(offset) == place
 
 

@@ -1,4 +1,4 @@
-"""What holds for any text: it is read as its format's own parser reads it, and an edit does what it says or is refused."""
+"""What holds for any text: it is read as its format's own parser reads it; an edit does what it says or is refused."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lab.edits import independent, is_right, operations_of
+from tests.source.texts import DATA, MAPPING, NEWLINES, python_text, toml_text, yaml_text
 from vramlint.source import Edited, Format, Node, SourceError, SourceFile, apply, read
 from vramlint.source.effective import effective
 from vramlint.source.yaml_reader import YamlReader
@@ -34,15 +35,6 @@ def examples(count: int) -> settings:
 
 
 MANY = settings(max_examples=60 * FACTOR, deadline=None, suppress_health_check=list(HealthCheck))
-NEWLINES = st.sampled_from(["\n", "\n", "\r\n"])
-WORD = st.sampled_from(["a", "b1", "lr", "no", "2e-5", "x y", "it's", "q\"", "a: b", "é", "日本", "😀", "#", "- x", "", "null", "${a}", "\\", "~"])
-NUMBER = st.integers(-(10**6), 10**6) | st.floats(allow_nan=False, allow_infinity=False, width=32)
-SCALAR = WORD | NUMBER | st.booleans() | st.none()
-KEY = st.sampled_from(["a", "b", "lr", "bs", "r", "on", "1", "x-y", "é", "key with space", "😀", "~", "a.b"])
-DATA = st.recursive(
-    SCALAR, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEY, inner, max_size=4), max_leaves=12,
-)
-MAPPING = st.dictionaries(KEY, DATA, min_size=1, max_size=5)
 
 
 def every_node(node: Node) -> Iterator[Node]:
@@ -88,77 +80,13 @@ def plain(node: Node) -> object:
     return [plain(item) for item in node.items] if node.kind == "seq" else node.value
 
 
-# YAML -----------------------------------------------------------------------------------------------------------------
-
-@st.composite
-def yaml_text(draw: st.DrawFn) -> str:
-    """YAML as people write it: block and flow, quotes, comments, odd indents, anchors, empty values, CRLF, BOM."""
-    newline, anchors = draw(NEWLINES), []
-
-    def scalar() -> str:
-        value = draw(SCALAR)
-        style = draw(st.sampled_from(["plain", "single", "double", "anchor", "alias", "block"]))
-        if style == "alias" and anchors:
-            return "*" + draw(st.sampled_from(anchors))
-        text = json.dumps(value) if not isinstance(value, str) else value
-        if isinstance(value, str) and (style != "single" or not value):
-            text = json.dumps(value, ensure_ascii=False)
-        elif isinstance(value, str):
-            text = "'" + value.replace("'", "''") + "'"
-        if value is None and style == "plain":
-            text = ""
-        if style == "anchor" and len(anchors) < 4:
-            anchors.append(f"x{len(anchors)}")
-            return f"&{anchors[-1]} {text or '1'}"
-        return text
-
-    def flow(depth: int) -> str:
-        kind = draw(st.sampled_from(["scalar", "scalar", "list", "map"])) if depth < 3 else "scalar"
-        size = draw(st.integers(0, 3))
-        if kind == "list":
-            return "[" + ", ".join(flow(depth + 1) or "1" for _ in range(size)) + draw(st.sampled_from(["]", " ]"]))
-        if kind == "map":
-            return "{" + ", ".join(f"k{i}: {flow(depth + 1)}" for i in range(size)) + "}"
-        return scalar()
-
-    def lines(depth: int, indent: str) -> list[str]:
-        out = []
-        for key in draw(st.lists(st.sampled_from(["a", "b", "'c'", '"d"', "on", "é", "long key"]), min_size=1, max_size=4, unique=True)):
-            comment = draw(st.sampled_from(["", "", " # c", "  #"]))
-            if draw(st.integers(0, 5)) == 0:
-                out.append(indent + "# note")
-            kind = draw(st.sampled_from(["scalar", "flow", "map", "list", "text", "merge"])) if depth < 3 else "scalar"
-            if kind == "map":
-                out += [f"{indent}{key}:{comment}", *lines(depth + 1, indent + "  ")]
-            elif kind == "list":
-                out.append(f"{indent}{key}:{comment}")
-                for _ in range(draw(st.integers(1, 3))):
-                    inner = lines(depth + 2, indent + "    ") if draw(st.booleans()) else None
-                    out += [f"{indent}  - {inner[0].strip()}", *inner[1:]] if inner and not inner[0].strip().startswith("#") else [
-                        f"{indent}  - {scalar() or '1'}{comment}"]
-            elif kind == "text":
-                out += [f"{indent}{key}: |{comment}", f"{indent}  one", f"{indent}  two"]
-            elif kind == "merge" and depth == 0 and not any(line.startswith(("<<", "base")) for line in out):
-                out = [f"base: &base{comment}", "  x: 1", "  y: [2]", "<<: *base", *out]
-            else:
-                value = flow(0) if kind == "flow" else scalar()
-                out.append(f"{indent}{key}: {value}".rstrip() + comment if value else f"{indent}{key}:{comment}")
-        return out
-
-    text = newline.join(lines(0, "")) + draw(st.sampled_from(["", newline, newline + newline]))
-    return draw(st.sampled_from(["", "", "\ufeff"])) + text
-
-
 @MANY
 @given(yaml_text())
 def test_yaml_is_read_as_pyyaml_reads_it(text: str) -> None:
     try:
         wanted = yaml.safe_load(text.removeprefix("\ufeff"))
     except yaml.YAMLError:
-        with pytest.raises(SourceError):
-            effective(file := read("a.yaml", text.encode()), file.documents[0]).plain(())
-            raise SourceError("syntax", "merging what is no mapping, which the tree leaves alone", "")
-        return
+        return  # what we make of it is the next test but one
     file = read("a.yaml", text.encode())
     found = effective(file, file.documents[0])
     if "${" not in text and "{{" not in text:
@@ -217,7 +145,9 @@ def test_yaml_edits_are_right_or_refused(text: str) -> None:
 @example("!!str a: b\n? |\n  x\n: y\n")
 def test_any_text_is_yaml_to_us_where_it_is_to_pyyaml_and_edits_of_it_are_right(text: str) -> None:
     try:
-        nodes = [node for node in yaml.compose_all(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if node is not None]
+        nodes = [
+            node for node in yaml.compose_all(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if node is not None
+        ]
     except (yaml.YAMLError, ValueError):
         nodes = []
     try:
@@ -232,36 +162,6 @@ def test_any_text_is_yaml_to_us_where_it_is_to_pyyaml_and_edits_of_it_are_right(
     except (yaml.YAMLError, TypeError, ValueError):
         return
     check_edits(file)
-
-
-# TOML, JSON, Python ---------------------------------------------------------------------------------------------------
-
-@st.composite
-def toml_text(draw: st.DrawFn) -> str:
-    newline = draw(NEWLINES)
-
-    def value(depth: int) -> str:
-        kind = draw(st.sampled_from(["int", "str", "literal", "float", "bool", "list", "inline"]))
-        if kind == "list" and depth < 3:
-            inner = [value(depth + 1) for _ in range(draw(st.integers(0, 3)))]
-            joint = draw(st.sampled_from([", ", f",{newline}  ", f", # c{newline}"])) if depth == 0 else ", "
-            return f"[{joint.join(inner)}]"
-        if kind == "inline" and depth < 3:
-            return "{" + ", ".join(f"{k} = {value(3)}" for k in ["p", "q.r", '"s t"'][: draw(st.integers(0, 3))]) + "}"
-        if kind == "str":
-            return json.dumps(draw(WORD), ensure_ascii=False)
-        if kind == "literal":
-            return "'" + draw(WORD).replace("'", "") + "'"
-        if kind == "float":
-            return repr(float(draw(st.integers(-99, 99))) / 8)
-        return draw(st.sampled_from(["1_000", "0x1F", "-7", "1979-05-27", "07:32:00", "inf", "6e-5", "+1"])) if kind == "int" else "true"
-
-    lines = []
-    for header in ["", "[t]", "[t.u]", "[[arr]]", "[[arr]]", "['q r'.\"s\"]"][: draw(st.integers(1, 6))]:
-        lines += [header + draw(st.sampled_from(["", " # h"]))] if header else []
-        keys = draw(st.lists(st.sampled_from(["a", "b", "'c d'", '"é"', "m.n", "m.o", "1"]), max_size=5, unique=True))
-        lines += [f"{key}{draw(st.sampled_from([' = ', '=', '  = ']))}{value(0)}{draw(st.sampled_from(['', ' # c']))}" for key in keys]
-    return draw(st.sampled_from(["", "\ufeff"])) + newline.join(lines) + draw(st.sampled_from(["", newline]))
 
 
 @MANY
@@ -305,7 +205,11 @@ def test_any_text_is_toml_to_us_where_it_is_to_tomllib(text: str) -> None:
 @MANY
 @given(DATA | MAPPING, st.sampled_from([None, 1, 2, "\t"]), NEWLINES, st.booleans(), st.sampled_from(["", "\ufeff"]))
 def test_json_is_read_as_the_json_module_reads_it_and_its_edits_are_right(
-    data: object, indent: int | str | None, newline: str, escaped: bool, bom: str,
+    data: object,
+    indent: int | str | None,
+    newline: str,
+    escaped: bool,
+    bom: str,
 ) -> None:
     text = json.dumps(data, indent=indent, ensure_ascii=escaped).replace("\n", newline)
     file = read("a.json", (bom + text).encode())
@@ -323,45 +227,12 @@ def test_any_text_is_json_to_us_where_it_is_to_the_json_module(text: str) -> Non
     except ValueError:
         return
     if not text.isspace():
-        assert read("a.json", text.encode()).duplicates or same(plain(read("a.json", text.encode()).documents[0].root), wanted)
+        assert read("a.json", text.encode()).duplicates or same(
+            plain(read("a.json", text.encode()).documents[0].root), wanted
+        )
 
 
-@st.composite
-def python_text(draw: st.DrawFn) -> str:
-    newline = draw(NEWLINES)
-
-    def value(depth: int) -> str:
-        kind = draw(st.sampled_from(["number", "str", "name", "list", "dict", "call", "parens", "attribute", "sum"]))
-        if depth > 2 or kind == "number":
-            return repr(draw(NUMBER))
-        if kind == "str":
-            return repr(draw(WORD))
-        if kind == "list":
-            return "[" + ", ".join(value(depth + 1) for _ in range(draw(st.integers(0, 3)))) + draw(st.sampled_from(["]", ",]"]))[-1:]
-        if kind == "dict":
-            return "{" + ", ".join(f"{k!r}: {value(depth + 1)}" for k in ["p", "q é"][: draw(st.integers(0, 2))]) + "}"
-        if kind == "call":
-            return call(depth + 1)
-        if kind == "parens":
-            return f"({value(depth + 1)})"
-        return {"name": draw(st.sampled_from(["A", "B", "C", "x"])), "attribute": "torch.bfloat16", "sum": "A * 2 + 1"}[kind]
-
-    def call(depth: int) -> str:
-        name = draw(st.sampled_from(["f", "LoraConfig", "m.from_pretrained"]))
-        parts = [value(depth) for _ in range(draw(st.integers(0, 2)))]
-        parts += [f"{k}={value(depth)}" for k in ["r", "lr", "cfg"][: draw(st.integers(0, 3))]]
-        parts += draw(st.sampled_from([[], [], ["**C"], ["**kwargs"]]))
-        if depth <= 1 and draw(st.booleans()) and parts:
-            joint = draw(st.sampled_from([",", ",  # c"])) + newline + "        "
-            return f"{name}({newline}        {joint.join(parts)}{draw(st.sampled_from(['', ',', ',  # last']))}{newline}    )"
-        return f"{name}({', '.join(parts)})"
-
-    lines = ["import torch", f"A = {value(0)}", draw(st.sampled_from(["B: int = 512", "B = 2e-5  # é", "B = 'x'"])), "C = {'k': 1, 'z': A}"]
-    lines += ["def main():", f"    {call(0)}", f"    y = {call(0)}", "    y.late = 3", "if __name__ == '__main__':", f"    {call(0)}"]
-    return draw(st.sampled_from(["", "\ufeff"])) + newline.join(lines) + draw(st.sampled_from(["", newline]))
-
-
-@examples(25)
+@examples(10)
 @given(python_text())
 def test_python_spans_cut_out_what_reads_as_the_value_and_edits_are_right(text: str) -> None:
     file = read("a.py", text.encode())
@@ -376,13 +247,15 @@ def test_python_spans_cut_out_what_reads_as_the_value_and_edits_are_right(text: 
 
 
 @examples(200)
-@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode), st.sampled_from(["yaml", "toml", "json", "python"]))
+@given(
+    st.binary(max_size=60) | st.text(max_size=60).map(str.encode), st.sampled_from(["yaml", "toml", "json", "python"])
+)
 def test_any_bytes_are_read_or_refused(data: bytes, kind: Format) -> None:
     try:
         file = read("a", data, kind)
     except SourceError as error:
-        if error.span is not None:  # noqa: PT017
-            assert 0 <= error.span.start <= error.span.end <= len(data)
+        if error.span is not None:
+            assert 0 <= error.span.start <= error.span.end <= len(data)  # noqa: PT017
     else:
         assert file.text.encode() == data
         for document in file.documents:

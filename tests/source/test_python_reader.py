@@ -22,9 +22,25 @@ def keys(file: SourceFile) -> list[str]:
 @pytest.mark.parametrize(
     ("expression", "value"),
     [
-        ("1", 1), ("-1", -1), ("2e-5", 2e-5), ("'x'", "x"), ("True", True), ("None", None), ("5 * 8", 40), ("2 ** 10", 1024),
-        ("7 // 2", 3), ("7 / 2", 3.5), ("1 + 2 * 3", 7), ("-(3 - 5)", 2), ("1_000", 1000), ("float('2e-5')", 2e-5), ("int(8)", 8),
-        ("0x10", 16), ("10 % 4", 2), ("'a' 'b'", "ab"), ("int('12')", 12),
+        ("1", 1),
+        ("-1", -1),
+        ("2e-5", 2e-5),
+        ("'x'", "x"),
+        ("True", True),
+        ("None", None),
+        ("5 * 8", 40),
+        ("2 ** 10", 1024),
+        ("7 // 2", 3),
+        ("7 / 2", 3.5),
+        ("1 + 2 * 3", 7),
+        ("-(3 - 5)", 2),
+        ("1_000", 1000),
+        ("float('2e-5')", 2e-5),
+        ("int(8)", 8),
+        ("0x10", 16),
+        ("10 % 4", 2),
+        ("'a' 'b'", "ab"),
+        ("int('12')", 12),
     ],
 )
 def test_literals_and_arithmetic_are_folded(expression: str, value: object, read_text: Read, node_of: Find) -> None:
@@ -36,8 +52,24 @@ def test_literals_and_arithmetic_are_folded(expression: str, value: object, read
 @pytest.mark.parametrize(
     "expression",
     [
-        "f'{x}'", "x if y else z", "lambda: 1", "[i for i in range(3)]", "1 / 0", "2 ** 10000", "10 ** 400", "a < b", "x[0]", "b'x'",
-        "...", "1j", "not True", "'a' + 'b'", "[*a, 1]", "unknown", "1 if True else 2", "'%d' % 3",
+        "f'{x}'",
+        "x if y else z",
+        "lambda: 1",
+        "[i for i in range(3)]",
+        "1 / 0",
+        "2 ** 10000",
+        "10 ** 400",
+        "a < b",
+        "x[0]",
+        "b'x'",
+        "...",
+        "1j",
+        "not True",
+        "'a' + 'b'",
+        "[*a, 1]",
+        "unknown",
+        "1 if True else 2",
+        "'%d' % 3",
     ],
 )
 def test_what_cannot_be_folded_is_opaque_and_says_what_it_is(expression: str, read_text: Read, node_of: Find) -> None:
@@ -49,16 +81,39 @@ def test_what_cannot_be_folded_is_opaque_and_says_what_it_is(expression: str, re
 @pytest.mark.parametrize(
     ("imports", "call", "key", "target"),
     [
-        ("from transformers import TrainingArguments", "TrainingArguments()", "TrainingArguments()", "transformers.TrainingArguments"),
-        ("import transformers", "transformers.TrainingArguments()", "TrainingArguments()", "transformers.TrainingArguments"),
-        ("import transformers as tf", "tf.TrainingArguments()", "TrainingArguments()", "transformers.TrainingArguments"),
+        (
+            "from transformers import TrainingArguments",
+            "TrainingArguments()",
+            "TrainingArguments()",
+            "transformers.TrainingArguments",
+        ),
+        (
+            "import transformers",
+            "transformers.TrainingArguments()",
+            "TrainingArguments()",
+            "transformers.TrainingArguments",
+        ),
+        (
+            "import transformers as tf",
+            "tf.TrainingArguments()",
+            "TrainingArguments()",
+            "transformers.TrainingArguments",
+        ),
         ("from peft import LoraConfig as LC", "LC()", "LoraConfig()", "peft.LoraConfig"),
         ("import peft", "peft.get_peft_model()", "get_peft_model()", "peft.get_peft_model"),
         ("from peft import get_peft_model", "get_peft_model()", "get_peft_model()", "peft.get_peft_model"),
-        ("from transformers import AutoModel", "AutoModel.from_pretrained()", "AutoModel.from_pretrained()",
-         "transformers.AutoModel.from_pretrained"),
-        ("import transformers", "transformers.AutoModel.from_pretrained()", "AutoModel.from_pretrained()",
-         "transformers.AutoModel.from_pretrained"),
+        (
+            "from transformers import AutoModel",
+            "AutoModel.from_pretrained()",
+            "AutoModel.from_pretrained()",
+            "transformers.AutoModel.from_pretrained",
+        ),
+        (
+            "import transformers",
+            "transformers.AutoModel.from_pretrained()",
+            "AutoModel.from_pretrained()",
+            "transformers.AutoModel.from_pretrained",
+        ),
         ("import torch.nn as nn", "nn.Linear()", "Linear()", "torch.nn.Linear"),
         ("import torch", "torch.nn.Linear()", "Linear()", "torch.nn.Linear"),
         ("", "tokenizer()", "tokenizer()", "tokenizer"),
@@ -67,7 +122,9 @@ def test_what_cannot_be_folded_is_opaque_and_says_what_it_is(expression: str, re
         ("from . import LoraConfig", "LoraConfig()", "LoraConfig()", ".LoraConfig"),
     ],
 )
-def test_calls_go_by_their_name_however_imported(imports: str, call: str, key: str, target: str, read_text: Read) -> None:
+def test_calls_go_by_their_name_however_imported(
+    imports: str, call: str, key: str, target: str, read_text: Read
+) -> None:
     made = entry(read_text(f"{imports}\n{call}\n", "python"), key)
     assert (made.value.kind, made.value.style, made.value.target) == ("map", "call", target)
 
@@ -78,7 +135,13 @@ def test_calls_are_found_at_any_depth_in_the_order_of_the_text(read_text: Read) 
         "if __name__ == '__main__':\n    with j(4):\n        f(5)\n@k(6)\ndef n(): pass\n"
     )
     assert [key for key in keys(read_text(text, "python")) if "()" in key] == [
-        "f()", "g()", "h()", "i()", "j()", "f()#2", "k()",
+        "f()",
+        "g()",
+        "h()",
+        "i()",
+        "j()",
+        "f()#2",
+        "k()",
     ]
 
 
@@ -86,7 +149,11 @@ def test_arguments_are_by_position_and_by_name(read_text: Read) -> None:
     file = read_text("f(1, 'x', a=True, b=[1, 2], c={'d': None})\n", "python")
     call = entry(file, "f()").value
     assert [(e.key, e.value.kind, file.raw(e.key_span)) for e in call.entries] == [
-        ("0", "scalar", "1"), ("1", "scalar", "'x'"), ("a", "scalar", "a"), ("b", "seq", "b"), ("c", "map", "c"),
+        ("0", "scalar", "1"),
+        ("1", "scalar", "'x'"),
+        ("a", "scalar", "a"),
+        ("b", "seq", "b"),
+        ("c", "map", "c"),
     ]
 
 
@@ -120,7 +187,9 @@ def test_a_call_as_argument_is_an_alias_of_its_own_entry(read_text: Read, node_o
         ("if True:\n    A = 6\nf(a=A)\n", 6, "name"),
     ],
 )
-def test_names_bound_once_carry_their_value(text: str, value: object, style: str, read_text: Read, node_of: Find) -> None:
+def test_names_bound_once_carry_their_value(
+    text: str, value: object, style: str, read_text: Read, node_of: Find
+) -> None:
     node = node_of(read_text(text, "python"), "f()", "a")
     assert (node.kind, node.value, node.style) == ("scalar", value, style)
 
@@ -197,7 +266,10 @@ def test_a_constant_used_twice_is_locked_where_it_is_used(read_text: Read, node_
     ],
 )
 def test_splats_of_known_dicts_expand_and_others_leave_the_call_open(
-    text: str, found: dict[str, object], open_: bool, read_text: Read,
+    text: str,
+    found: dict[str, object],
+    open_: bool,
+    read_text: Read,
 ) -> None:
     call = entry(read_text(text, "python"), "f()").value
     assert {e.key: e.value.value for e in call.entries} == found
@@ -260,7 +332,11 @@ def test_classes_are_maps_of_what_their_body_assigns(read_text: Read, node_of: F
     ],
 )
 def test_spans_cut_out_exactly_the_value(
-    text: str, path: tuple[str | int, ...], spelt: str, read_text: Read, node_of: Find,
+    text: str,
+    path: tuple[str | int, ...],
+    spelt: str,
+    read_text: Read,
+    node_of: Find,
 ) -> None:
     file = read_text(text, "python")
     assert file.raw(node_of(file, *path).span) == spelt
@@ -275,11 +351,21 @@ def test_a_bom_is_no_part_of_the_code_but_of_the_text(read_text: Read, node_of: 
 @pytest.mark.parametrize(
     ("literal", "locked"),
     [
-        ("'x'", False), ('"x"', False), ("r'x'", False), ("'a\\'b'", False), ("'''x'''", True), ("'a' 'b'", True), ('"""x\ny"""', True),
-        ("('a'\n 'b')", True), ("''", False), ("'a\\\nb'", True),
+        ("'x'", False),
+        ('"x"', False),
+        ("r'x'", False),
+        ("'a\\'b'", False),
+        ("'''x'''", True),
+        ("'a' 'b'", True),
+        ('"""x\ny"""', True),
+        ("('a'\n 'b')", True),
+        ("''", False),
+        ("'a\\\nb'", True),
     ],
 )
-def test_strings_that_are_not_one_plain_literal_are_locked(literal: str, locked: bool, read_text: Read, node_of: Find) -> None:
+def test_strings_that_are_not_one_plain_literal_are_locked(
+    literal: str, locked: bool, read_text: Read, node_of: Find
+) -> None:
     assert bool(node_of(read_text(f"A = {literal}\n", "python"), "A").locked) is locked
 
 
@@ -295,7 +381,8 @@ def test_a_keyword_given_twice_is_recorded(read_text: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "offset"), [("A = (\n", None), ("A = 1 1\n", None), ("é = = 1\n", 4), ("A = 1\0\n", 5), ("  A = 1\n", None)],
+    ("text", "offset"),
+    [("A = (\n", None), ("A = 1 1\n", None), ("é = = 1\n", 4), ("A = 1\0\n", 5), ("  A = 1\n", None)],
 )
 def test_broken_text_is_an_error_with_a_place(text: str, offset: int | None, read_text: Read) -> None:
     with pytest.raises(SourceError) as caught:

@@ -32,5 +32,14 @@ def test_reading_yaml_with_positions_costs_little_more_than_loading_it(groups: i
 
 def test_importing_the_room_loads_no_parser_and_nothing_heavy() -> None:
     code = "import sys, vramlint.source; print(*sys.modules)"
-    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
-    assert not loaded & {"yaml", "tomllib", "tomli", "tempfile", "vramlint.source.python_reader", "vramlint.source.yaml_reader"}
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert not loaded & {
+        "yaml",
+        "tomllib",
+        "tomli",
+        "tempfile",
+        "vramlint.source.python_reader",
+        "vramlint.source.yaml_reader",
+    }

@@ -59,7 +59,11 @@ def test_values_are_those_of_tomllib(text: str, read_text: Read) -> None:
     ],
 )
 def test_spans_cut_out_exactly_the_value(
-    text: str, path: tuple[str | int, ...], spelt: str, read_text: Read, node_of: Find,
+    text: str,
+    path: tuple[str | int, ...],
+    spelt: str,
+    read_text: Read,
+    node_of: Find,
 ) -> None:
     file = read_text(text, "toml")
     assert file.raw(node_of(file, *path).span) == spelt
@@ -85,10 +89,24 @@ def test_strings_over_several_lines_are_locked(read_text: Read, node_of: Find) -
 @pytest.mark.parametrize(
     ("text", "offset"),
     [
-        ("a = \n", 4), ("a = 1\na = 2\n", None), ("[a]\n[a]\n", None), ("a = [1,,2]", 7), ("= 1", 0), ("\x00 = 1", 0),
-        ('a = "x\n', None), ("\ufeffa = \n", 5), ("\r\na = x\r\n", 6), ("a = '''x", None), ("a = {b = 1", None),
-        ("a = 1 b = 2", None), ("a = 2024-13-01\n", None), ("[a\n", None), ("a..b = 1\n", None), ("a = 1\na.b = 2\n", None),
-        ("a = " + "9" * 5000, None), ("a = [\n1\n", None),
+        ("a = \n", 4),
+        ("a = 1\na = 2\n", None),
+        ("[a]\n[a]\n", None),
+        ("a = [1,,2]", 7),
+        ("= 1", 0),
+        ("\x00 = 1", 0),
+        ('a = "x\n', None),
+        ("\ufeffa = \n", 5),
+        ("\r\na = x\r\n", 6),
+        ("a = '''x", None),
+        ("a = {b = 1", None),
+        ("a = 1 b = 2", None),
+        ("a = 2024-13-01\n", None),
+        ("[a\n", None),
+        ("a..b = 1\n", None),
+        ("a = 1\na.b = 2\n", None),
+        ("a = " + "9" * 5000, None),
+        ("a = [\n1\n", None),
     ],
 )
 def test_broken_text_is_an_error_with_a_place(text: str, offset: int | None, read_text: Read) -> None:

@@ -1,4 +1,4 @@
-"""Entries between brackets, in and out with their commas: YAML flow maps, JSON, TOML inline tables, Python calls and dicts."""
+"""Entries between brackets, in and out with their commas: flow maps, JSON, inline tables, Python calls and dicts."""
 
 from __future__ import annotations
 

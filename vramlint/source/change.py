@@ -121,7 +121,8 @@ def _data(file: SourceFile, node: Node, changes: _Changes) -> object:
 def _of_value(value: PlainValue, anchor: str | None = None) -> object:
     """A value in which equal means same type and same text, so that 1, 1.0 and true differ."""
     if isinstance(value, dict):
-        return ("map", anchor, None, sorted(((key, False, _of_value(item)) for key, item in value.items()), key=lambda i: i[:2]))
+        entries = [(key, False, _of_value(item)) for key, item in value.items()]
+        return ("map", anchor, None, sorted(entries, key=lambda entry: entry[:2]))
     if isinstance(value, list | tuple):
         return ("seq", anchor, [_of_value(item) for item in value])
     if isinstance(value, Expression):

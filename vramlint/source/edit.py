@@ -1,4 +1,4 @@
-"""Operations on keys → one text edit each, applied together, read again, and dropped unless they did exactly what they say."""
+"""Operations on keys → one text edit each, applied together, read again, and dropped unless they did what they say."""
 
 from __future__ import annotations
 

@@ -51,8 +51,8 @@ class Resolved:
 class Effective:
     """Look-ups by path in one document.
 
-    `${a.b}`, `${a[0]}` and the relative `${.x}` (a sibling), `${..x}` (one level up) are followed where they are the whole
-    scalar, as OmegaConf does it; its resolvers (`${oc.env:…}`), references inside a longer text and Jinja are `UNKNOWN`.
+    `${a.b}`, `${a[0]}` and the relative `${.x}` (a sibling), `${..x}` (one level up) are followed where they are the
+    whole scalar, as OmegaConf does; its resolvers (`${oc.env:…}`), references inside a text and Jinja are unknown.
     """
 
     def __init__(self, file: SourceFile, document: Document) -> None:
@@ -78,7 +78,7 @@ class Effective:
     def entries(self, node: Node) -> dict[str, tuple[Entry, Span | None]]:
         """A mapping's entries by key, with the place of the merge that brought them, as its format merges.
 
-        YAML: own keys win, then the first of several merged mappings. Python: whatever comes last. Duplicates: the last.
+        YAML: own keys win, then the first of several merged mappings. Python: what comes last. Duplicates: the last.
         """
         known = self._entries_of.get(id(node))
         if known is not None:
@@ -100,7 +100,7 @@ class Effective:
         return self._entries_of[id(node)]
 
     def plain(self, at: Path | Node) -> object:
-        """The data at a path (or of a node) with unknown values as `UNKNOWN`; UNKNOWN throughout if there are too many."""
+        """The data at a path (or of a node); what is unknown, or beyond some thousand values, is `UNKNOWN`."""
         found = self.scalar(at) if isinstance(at, Node) else self.get(at)
         left = [MOST_PLAIN]
         return UNKNOWN if found is None else self._plain(found, left, 0)

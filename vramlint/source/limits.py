@@ -27,14 +27,11 @@ class Meter:
     def node(self, offset: int, depth: int, weight: int = 1) -> None:
         """One more node at this depth, or an alias of `weight` nodes. Raises `SourceError`: too-deep or too-large."""
         self.expanded += weight
+        if depth <= MOST_DEPTH and self.expanded <= MOST_NODES:
+            return
+        span = Span(offset, offset + 1, self._path)
         if depth > MOST_DEPTH:
-            raise SourceError(
-                "too-deep", f"nested more than {MOST_DEPTH} levels deep", self._path, Span(offset, offset + 1, self._path),
-                "no training config nests so deep",
-            )
-        if self.expanded > MOST_NODES:
-            why = "its aliases stand for" if weight > 1 else "it holds"
-            raise SourceError(
-                "too-large", f"{why} more than {MOST_NODES:,} values", self._path, Span(offset, offset + 1, self._path),
-                "no training config holds so many",
-            )
+            message, hint = f"nested more than {MOST_DEPTH} levels deep", "no training config nests so deep"
+            raise SourceError("too-deep", message, self._path, span, hint)
+        message = f"{'its aliases stand for' if weight > 1 else 'it holds'} more than {MOST_NODES:,} values"
+        raise SourceError("too-large", message, self._path, span, "no training config holds so many")

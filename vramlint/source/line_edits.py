@@ -78,7 +78,8 @@ def _sibling(file: SourceFile, parent: Node, after: str | None) -> Entry | None:
     short = [entry for entry in usual if entry.value.kind == "scalar"]
     if file.format in ("toml", "python"):
         return short[-1] if short else None
-    return (short or usual or [None])[-1]
+    found = short or usual
+    return found[-1] if found else None
 
 
 def _pair(file: SourceFile, parent: Node, operation: Insert) -> str:

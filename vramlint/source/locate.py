@@ -59,7 +59,7 @@ def check_unlocked(file: SourceFile, node: Node) -> None:
 
 
 def check_not_shared(file: SourceFile, operation: Operation) -> None:
-    """Raise `Refusal` where the place stands under an anchor, or holds one, that is used: another value would change too."""
+    """Raise `Refusal` where the place stands under an anchor, or holds one, that is used: more would change."""
     document = file.documents[operation.document] if 0 <= operation.document < len(file.documents) else None
     if document is None or not document.anchors or file.format == "python":
         return

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Union
-
 from vramlint.dataclass import dataclass
 from vramlint.source.tree import Path, Scalar
 
@@ -15,7 +13,7 @@ class Expression:
     code: str
 
 
-PlainValue = Union[Scalar, Expression, list["PlainValue"], dict[str, "PlainValue"]]
+PlainValue = Scalar | Expression | list["PlainValue"] | dict[str, "PlainValue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Set:
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """Add `key: value` to the mapping at `path` (for Python: a keyword of that call), after the sibling `after` if named."""
+    """Add `key: value` to the mapping at `path` (Python: an argument of that call), after `after` if named."""
 
     path: Path
     key: str

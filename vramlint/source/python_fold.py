@@ -56,7 +56,9 @@ def _result(operation: ast.operator, left: float | None, right: float | None) ->
 
 def _converted(call: ast.Call, look_up: Callable[[ast.expr], object], depth: int) -> int | float | None:
     """`int(…)` and `float(…)` of one literal."""
-    if not isinstance(call.func, ast.Name) or call.func.id not in ("int", "float") or call.keywords or len(call.args) != 1:
+    if not isinstance(call.func, ast.Name) or call.func.id not in ("int", "float"):
+        return None
+    if call.keywords or len(call.args) != 1:
         return None
     argument = call.args[0]
     kind = int if call.func.id == "int" else float

@@ -44,9 +44,8 @@ class Names:
         """Whether what is bound here is what every use sees."""
         if binding.owner:
             return self.bound[binding.owner] == 1 and self.stored[f"{binding.owner}.{binding.name}"] == 1
-        return (
-            self.bound[binding.name] == 1 and binding.name not in self.imported and self.last_star < binding.target.lineno
-        )
+        name, line = binding.name, binding.target.lineno
+        return self.bound[name] == 1 and name not in self.imported and self.last_star < line
 
     def qualified(self, dotted: str) -> str | None:
         """`a.b` with its import written out (`nn.Linear` → `torch.nn.Linear`), or None if `a` is no import."""
@@ -55,7 +54,7 @@ class Names:
         return known + point + rest if known is not None else None
 
     def call_name(self, dotted: str) -> str:
-        """What a call goes by: without its module, a class or function by its last part, a method by the last two."""
+        """What a call goes by, without its module: a class or function by its last part, a method by the last two."""
         root, _, rest = dotted.partition(".")
         known = self.imports.get(root)
         if known is not None:
@@ -81,7 +80,7 @@ def names_of(module: ast.Module) -> Names:
             elif isinstance(value, list):
                 here = id(node) * 8 + number if value and isinstance(value[0], ast.stmt) else block
                 pending += [(child, inner, here) for child in value if isinstance(child, ast.AST)]
-    names.calls.sort(key=lambda call: (call.lineno, call.col_offset, -(call.end_lineno or 0), -(call.end_col_offset or 0)))
+    names.calls.sort(key=_place_of_call)
     names.bindings.sort(key=lambda binding: (binding.target.lineno, binding.target.col_offset))
     plain = {id(store.target) for store in names.stores}
     for target in names.targets:
@@ -92,6 +91,11 @@ def names_of(module: ast.Module) -> Names:
     for name in [name for name in names.imports if names.bound[name]]:
         del names.imports[name]
     return names
+
+
+def _place_of_call(call: ast.Call) -> tuple[int, int, int, int]:
+    """Order of the text; of calls that begin together (`f(1)(2)`) the outer one first."""
+    return call.lineno, call.col_offset, -(call.end_lineno or 0), -(call.end_col_offset or 0)
 
 
 def dotted(expression: ast.expr) -> str:

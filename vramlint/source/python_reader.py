@@ -6,13 +6,13 @@ The root is a map of style `module`. Its entries are, in this order:
   another name; opaque where the name is bound more than once or to something that is no literal;
 - attributes assigned, under their dotted name (`model.config.use_cache`);
 - classes, under their name: a map of style `class` with the names assigned in the body;
-- calls in the order of the text, under `Name()`: for a class or function its last part without the module (however it was
-  imported), for a method the last two parts (`AutoModelForCausalLM.from_pretrained()`); further ones are `Name()#2` and so
-  on. A map of style `call`: positional arguments under "0", "1" …, keywords by name, and what a known `**dict` brings;
-  `target` is the qualified name, `why` says that there may be further keys (`**` of something unknown, `*`).
+- calls in the order of the text, under `Name()`: for a class or function its last part without the module (however it
+  was imported), for a method the last two parts (`AutoModelForCausalLM.from_pretrained()`); further ones are `Name()#2`
+  and so on. A map of style `call`: positional arguments under "0", "1" …, keywords by name, and what a known `**dict`
+  brings; `target` is the qualified name, `why` says that there may be further keys (`**` of something unknown, `*`).
 
-An argument that is itself a call is an alias of that call's entry. `name.key = value` behind `name = Config(…)` counts as
-the keyword `key` of that call. A use of a constant carries its value, with the literal as `referent`.
+An argument that is itself a call is an alias of that call's entry. `name.key = value` behind `name = Config(…)` counts
+as the keyword `key` of that call. A use of a constant carries its value, with the literal as `referent`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ from vramlint.source.python_offsets import Offsets
 from vramlint.source.tree import Document, Duplicate, Entry, Node, SourceError
 
 ONE_LITERAL = re.compile(r"[rRuU]?(?:\"(?:[^\"\\\r\n]|\\[^\r\n])*\"|'(?:[^'\\\r\n]|\\[^\r\n])*')")
+UNREADABLE = "whose value cannot be read off this file"
 EXPRESSION = "the value is an expression"
+THROUGH_STARS = "it comes through **"
 MOST_NAMES = 20
 """So many names in a row (`b = a`, `c = b` …) are followed to a call."""
 
@@ -174,10 +176,11 @@ class PythonReader:
                 why = why if inherited is not None else "it also takes **" + self._written(keyword.value)
             else:
                 start = self._span(keyword).start
+                span = Span(start, start + len(keyword.arg), self._path)
                 first = next((entry for entry in entries if entry.key == keyword.arg), None)
                 if first is not None:
-                    self.duplicates.append(Duplicate(keyword.arg, first.key_span, Span(start, start + len(keyword.arg), self._path)))
-                entries.append(Entry(keyword.arg, Span(start, start + len(keyword.arg), self._path), value))
+                    self.duplicates.append(Duplicate(keyword.arg, first.key_span, span))
+                entries.append(Entry(keyword.arg, span, value))
         for store in self._later.get(id(call), ()):
             entries = [entry for entry in entries if entry.key != store.name.rpartition(".")[2]]
             entries.append(self._stored(store, call))
@@ -194,7 +197,8 @@ class PythonReader:
         if store.block < 0 or target.start < self._span(call).start:
             value = Node("opaque", value.span, why=f"{store.name} may be set to another value", locked=EXPRESSION)
         key = store.name.rpartition(".")[2]
-        return Entry(key, Span(target.end - len(key), target.end, self._path), value, locked="a statement of its own sets it")
+        span = Span(target.end - len(key), target.end, self._path)
+        return Entry(key, span, value, locked="a statement of its own sets it")
 
     def _inherited(self, expression: ast.expr, value: Node) -> list[Entry] | None:
         """The entries that `**expression` brings, or None if they are not known."""
@@ -204,7 +208,7 @@ class PythonReader:
         uses = self._names.used[dotted(expression)] if isinstance(expression, ast.Name) else 1
         shared = f"it comes through **{value.target}, which is used in {uses} places" if uses > 1 else None
         return [
-            replace(entry, locked="it comes through **", value=replace(entry.value, locked=shared) if shared else entry.value)
+            replace(entry, locked=THROUGH_STARS, value=replace(entry.value, locked=shared) if shared else entry.value)
             for entry in source.entries
         ]
 
@@ -277,7 +281,7 @@ class PythonReader:
             return Node("scalar", span, imported, "attribute")
         binding = self._by_name.get(name)
         if binding is None:
-            return Node("opaque", span, why=f"the name {name}, whose value cannot be read off this file", locked=EXPRESSION)
+            return Node("opaque", span, why=f"the name {name}, {UNREADABLE}", locked=EXPRESSION)
         return self._use(name, self._known(name, binding), span)
 
     def _attribute(self, expression: ast.Attribute, span: Span) -> Node:
@@ -294,8 +298,7 @@ class PythonReader:
             return self._use(name, self._known(name, binding), span)
         if name and not self._names.bound[root] and root not in ("self", "cls"):
             return Node("scalar", span, name, "attribute")
-        return Node("opaque", span, why=f"{self._written(expression)}, whose value cannot be read off this file",
-                    locked=EXPRESSION)
+        return Node("opaque", span, why=f"{self._written(expression)}, {UNREADABLE}", locked=EXPRESSION)
 
     def _use(self, name: str, known: Node, span: Span) -> Node:
         """A use of a name that stands for `known`."""
@@ -305,7 +308,8 @@ class PythonReader:
         locked = f"{name} is used in {uses} places" if uses > 1 else None
         if known.kind != "scalar":
             target, referent = (known.target, known.referent) if known.kind == "alias" else (name, known)
-            return Node("alias", span, target=target, referent=referent, locked=locked or f"the value is the name {name}")
+            locked = locked or f"the value is the name {name}"
+            return Node("alias", span, target=target, referent=referent, locked=locked)
         literal = known.referent or known
         if known.style == "folded":
             return replace(known, span=span, locked=EXPRESSION)
@@ -337,7 +341,8 @@ class PythonReader:
                     self.duplicates.append(Duplicate(key.value, own[key.value], key_span))
                 own.setdefault(key.value, key_span)
                 plain = ONE_LITERAL.fullmatch(self._text, key_span.start, key_span.end)
-                entries.append(Entry(key.value, key_span, node, locked=None if plain else "the key is no plain literal"))
+                locked = None if plain else "the key is no plain literal"
+                entries.append(Entry(key.value, key_span, node, locked=locked))
             else:
                 why = "it has keys that are no plain strings"
         return Node("map", span, style="flow", entries=tuple(entries), why=why)

@@ -12,7 +12,9 @@ from vramlint.source.tree import Document, Duplicate, Format, SourceError, Sourc
 FORMATS: dict[str, Format] = {
     ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json", ".jsonc": "json", ".py": "python",
 }
-PYTHON_LINE = re.compile(r"^(?:import \w|from [\w.]+ import|def \w|class \w|@\w|if __name__|\w+ *= *[A-Z]\w*\()", re.MULTILINE)
+PYTHON_LINE = re.compile(
+    r"^(?:import \w|from [\w.]+ import|def \w|class \w|@\w|if __name__|\w+ *= *[A-Z]\w*\()", re.MULTILINE,
+)
 ASSIGNMENT_LINE = re.compile(r"^[ \t]*[\w\"'.-]+[ \t]*=(?!=)", re.MULTILINE)
 TABLE_LINE = re.compile(r"^\[[\w\"'. -]+\][ \t]*(?:#.*)?\r?$", re.MULTILINE)
 MAPPING_LINE = re.compile(r"^[ \t-]*[\w\"'.-]+[ \t]*:(?:[ \t]|\r?$)", re.MULTILINE)
@@ -29,16 +31,14 @@ def read(path: str, data: bytes, format: Format | None = None) -> SourceFile:  #
     Raises `SourceError` of kind too-large, not-utf8, empty, too-deep or syntax.
     """
     if len(data) > MOST_BYTES:
-        raise SourceError(
-            "too-large", f"{len(data):,} bytes; a config has at most {MOST_BYTES:,}", path, None, "is this a data file?",
-        )
+        message = f"{len(data):,} bytes; a config has at most {MOST_BYTES:,}"
+        raise SourceError("too-large", message, path, None, "is this a data file?")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         before = len(data[: error.start].decode("utf-8"))
-        raise SourceError(
-            "not-utf8", f"not UTF-8: byte 0x{data[error.start]:02x}", path, Span(before, before, path), _encoding_hint(data),
-        ) from None
+        message = f"not UTF-8: byte 0x{data[error.start]:02x}"
+        raise SourceError("not-utf8", message, path, Span(before, before, path), _encoding_hint(data)) from None
     if not text.strip("\ufeff \t\r\n"):
         raise SourceError("empty", "the file is empty", path, None, "is this the right file?")
     chosen = format or format_of(path) or looks_like(text)

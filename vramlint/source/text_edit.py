@@ -22,7 +22,7 @@ class TextEdit:
 
 
 def replaced(text: str, edits: Sequence[TextEdit]) -> str | None:
-    """The text with all edits made, or None if two overlap. Of several insertions at one place the first comes first."""
+    """The text with all edits made, or None if two overlap; insertions at one place stay in their order."""
     parts, offset = [], 0
     for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
         if edit.start < offset:

@@ -38,8 +38,8 @@ class Node:
 
     `style` of scalars: plain, single, double, `|`, `>`, long (triple quotes), date (`value` is its text), attribute
     (Python: `torch.bfloat16`), name (Python: a constant; `referent` is its literal) and folded (computed from others).
-    `style` of maps and seqs: block, flow, pair (YAML `[a: 1]`); root, table, implicit, dotted, tables (TOML); module, class, call
-    (Python; `target` is then the qualified name of what is called).
+    `style` of maps and seqs: block, flow, pair (YAML `[a: 1]`); root, table, implicit, dotted, tables (TOML); module,
+    class, call (Python; `target` is then the qualified name of what is called).
     `locked` says why the text of this node must not be edited (block scalar, tag, folded expression …), else None.
     `rests_on`: the literals that a name or a folded expression takes its value from.
     """

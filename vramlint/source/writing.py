@@ -11,7 +11,7 @@ from vramlint.source.tree import SourceError
 def write(path: str, text: str, original: bytes) -> None:
     """Replace the file's content by `text`, keeping its mode and any symlink to it.
 
-    Raises `SourceError` of kind unwritable (read-only, no regular file, no room) or changed (it no longer holds `original`).
+    Raises `SourceError`: unwritable (read-only, no regular file, no room), changed (it no longer holds `original`).
     """
     import tempfile  # noqa: PLC0415 (costs start-up, and most runs write nothing)
 
@@ -19,7 +19,7 @@ def write(path: str, text: str, original: bytes) -> None:
     try:
         mode = os.stat(target).st_mode
         if not stat.S_ISREG(mode) or not mode & stat.S_IWUSR or not os.access(target, os.W_OK):
-            raise SourceError("unwritable", "the file is read-only", path, None, "make it writable, or apply the change by hand")
+            raise SourceError("unwritable", "the file is read-only", path, None, "make it writable")
         with open(target, "rb") as file:
             if file.read() != original:
                 raise SourceError("changed", "the file changed while it was being checked", path, None, "run again")

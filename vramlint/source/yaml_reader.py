@@ -14,7 +14,9 @@ from vramlint.source.tree import Document, Duplicate, Entry, Node, Scalar, Sourc
 from vramlint.source.yaml_scalars import STANDARD, Untyped, plain, typed
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-PROPERTIES = re.compile(r"(?:(?:&[^\s,\[\]{}]+|!<[^>\s]*>|!\S*)(?:[ \t\r\n\x85\u2028\u2029]+(?:#[^\r\n]*[\r\n]+\s*)*|$))+")
+PROPERTIES = re.compile(
+    r"(?:(?:&[^\s,\[\]{}]+|!<[^>\s]*>|!\S*)(?:[ \t\r\n\x85\u2028\u2029]+(?:#[^\r\n]*[\r\n]+\s*)*|$))+",
+)
 BREAKS = re.compile("[\r\n\x85\u2028\u2029]")
 UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 STYLES = {None: "plain", "": "plain", "'": "single", '"': "double", "|": "|", ">": ">"}
@@ -93,11 +95,10 @@ class YamlReader:
         name, start, end = event.anchor, event.start_mark.index, event.end_mark.index
         referent = self._anchors.get(name)
         if referent is None:
-            inside = name in self._open_anchors
-            raise self._syntax(
-                f"alias *{name} stands inside its own anchor" if inside else f"alias *{name} has no anchor &{name} before it",
-                start, end, "write the value out" if inside else "define the anchor above its first use",
-            )
+            if name in self._open_anchors:
+                raise self._syntax(f"alias *{name} stands inside its own anchor", start, end, "write the value out")
+            hint = "define the anchor above its first use"
+            raise self._syntax(f"alias *{name} has no anchor &{name} before it", start, end, hint)
         self._meter.node(start + self._base, depth, self._weights[name])
         return Node(
             "alias", self._span(start, end), target=name, referent=referent,
@@ -134,9 +135,10 @@ class YamlReader:
             locked = "the value spans several lines"
         elif event.anchor and not written:
             locked = "the value is empty behind an anchor"
+        span, anchor = self._span(start, end), event.anchor
         if why:
-            return Node("opaque", self._span(start, end), style=style, anchor=event.anchor, why=why, locked=locked or why)
-        return Node("scalar", self._span(start, end), value, style, anchor=event.anchor, locked=locked)
+            return Node("opaque", span, style=style, anchor=anchor, why=why, locked=locked or why)
+        return Node("scalar", span, value, style, anchor=anchor, locked=locked)
 
     def _behind_properties(self, event: Any) -> int:
         """Where the value itself begins, behind its anchor and tag."""
@@ -170,13 +172,16 @@ class YamlReader:
             node = self._node(event, depth, document)
             text = self._body[node.span.start - self._base : node.span.end - self._base]
             return text, node.span, "the key is no plain text", text
-        name, identity, locked = event.value, event.value, None
-        if event.anchor or event.tag is not None:
-            node = self._node(event, depth, document)
+        scalar: Any = event
+        name, start, end = scalar.value, scalar.start_mark.index, scalar.end_mark.index
+        identity: object = name
+        locked = None
+        if scalar.anchor or scalar.tag is not None:
+            node = self._node(scalar, depth, document)
             return name, node.span, "the key is written in an unusual way", name
-        self._meter.node(event.start_mark.index + self._base, depth)
-        span = self._span(event.start_mark.index, event.end_mark.index)
-        if not event.style:
+        self._meter.node(start + self._base, depth)
+        span = self._span(start, end)
+        if not scalar.style:
             if name == "<<":
                 identity = MERGE
             elif not name.isidentifier() or len(name) <= 5:
@@ -185,9 +190,9 @@ class YamlReader:
                 identity = name if isinstance(identity, str) else identity
             if not name:
                 locked = "the key is empty"
-        if BREAKS.search(self._body, event.start_mark.index, event.end_mark.index):
+        if BREAKS.search(self._body, start, end):
             locked = "the key spans several lines"
-        if self._has_question and self._after_question(event.start_mark.index):
+        if self._has_question and self._after_question(start):
             locked = "the key stands in an unusual position"
         return name, span, locked, identity
 

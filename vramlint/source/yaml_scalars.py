@@ -56,7 +56,8 @@ def _integer(text: str) -> int:
     sign = -1 if text[0] == "-" else 1
     digits = text.lstrip("+-").replace("_", "")
     if ":" in digits:
-        return sign * sum(int(part) * 60**place for place, part in enumerate(reversed(digits.split(":"))))
+        total: int = sum(int(part) * 60**place for place, part in enumerate(reversed(digits.split(":"))))
+        return sign * total
     if digits[:2] in ("0b", "0x"):
         return sign * int(digits, 0)
     return sign * int(digits, 8 if len(digits) > 1 and digits[0] == "0" else 10)
@@ -68,5 +69,6 @@ def _real(text: str) -> float:
     if digits in (".inf", ".nan"):
         return sign * float(digits[1:])
     if ":" in digits:
-        return sign * sum(float(part) * 60**place for place, part in enumerate(reversed(digits.split(":"))))
+        total: float = sum(float(part) * 60**place for place, part in enumerate(reversed(digits.split(":"))))
+        return sign * total
     return sign * float(digits)
