@@ -10,6 +10,7 @@ environment (lab/phantom/README.md), at the capability that each case names; wit
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -47,10 +48,10 @@ class Worker:
             raise RuntimeError("the worker ended; run `python -m lab.worker 8 0` by hand to see why")
         return json.loads(line)
 
-    def run(self, case: dict[str, Any], fraction: float | None = None) -> dict[str, Any]:
-        """The measurements of one run."""
+    def run(self, case: dict[str, Any], fraction: float | None = None, keep: Path | None = None) -> dict[str, Any]:
+        """The measurements of one run; its trace is kept in a file if one is named."""
         assert self.process.stdin is not None  # noqa: S101 — a pipe was asked for
-        self.process.stdin.write(json.dumps({"case": case, "fraction": fraction}) + "\n")
+        self.process.stdin.write(json.dumps({"case": case, "fraction": fraction, "keep": str(keep) if keep else None}) + "\n")
         self.process.stdin.flush()
         return dict(self.answer())
 
@@ -94,8 +95,13 @@ def known(path: Path) -> set[str]:
     return {identity(json.loads(line)) for line in path.read_text().splitlines()}
 
 
-def measure(cases: Iterable[dict[str, Any]], sink: Path, venv: Path | None) -> None:
-    """Append the measurements of each new case to the file, capability by capability."""
+def trace_file(folder: Path, case: dict[str, Any]) -> Path:
+    """Where a case's trace is kept."""
+    return folder.resolve() / (hashlib.sha256(identity(case).encode()).hexdigest()[:12] + ".gz")
+
+
+def measure(cases: Iterable[dict[str, Any]], sink: Path, venv: Path | None, traces: Path | None = None) -> None:
+    """Append the measurements of each new case to the file, capability by capability; keep traces if there is a folder."""
     done = known(sink)
     by_capability: dict[str, list[dict[str, Any]]] = {}
     for case in cases:
@@ -106,7 +112,7 @@ def measure(cases: Iterable[dict[str, Any]], sink: Path, venv: Path | None) -> N
     for capability, group in by_capability.items():
         worker = Worker(capability, venv)
         for full in group:
-            measured = worker.run(full)
+            measured = worker.run(full, keep=trace_file(traces, full) if traces else None)
             expected = measured.pop("expected_capacity", ())
             if full["capacity"] and "error" not in measured:
                 measured |= least_capacity(worker, full, measured, expected)
@@ -123,9 +129,10 @@ def main() -> None:
     parser.add_argument("cases", type=Path)
     parser.add_argument("measured", type=Path)
     parser.add_argument("--phantom", type=Path, metavar="VENV")
+    parser.add_argument("--traces", type=Path, metavar="FOLDER", help="keep the trace of every case with `capacity` here")
     given = parser.parse_args()
     cases = [json.loads(line) for line in given.cases.read_text().splitlines() if line.strip()]
-    measure(cases, given.measured, given.phantom)
+    measure(cases, given.measured, given.phantom, given.traces)
 
 
 if __name__ == "__main__":

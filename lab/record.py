@@ -1,6 +1,6 @@
 """A run's allocator events as PyTorch's own history has them, and the small files that traces are kept in.
 
-A trace file is JSON lines, gzip-compressed: a head (case, versions, peaks, segments), then one [identifier, size] an event as
+A trace file is JSON lines, gzip-compressed: a head (the case, and the segments taken and given back), then one [identifier, size] an event as
 vramlint.memory.allocator plays them; sizes are the bytes that were asked for.
 """
 
@@ -39,7 +39,6 @@ def events_of(history_: Iterable[Mapping[str, Any]]) -> tuple[list[Event], list[
     segments: list[list[int]] = []
     held: dict[int, int] = {}
     count = 0
-    freed_since = False
     for entry in history_:
         action = entry["action"]
         if action == "alloc":
@@ -54,7 +53,6 @@ def events_of(history_: Iterable[Mapping[str, Any]]) -> tuple[list[Event], list[
             if not events or events[-1] != EMPTY_CACHE:
                 events.append(EMPTY_CACHE)
             segments.append([len(events) - 1, -entry["size"]])
-    del freed_since
     return events, segments
 
 

@@ -1,6 +1,7 @@
 """A process that has the training libraries imported and forks one child a run: a run costs its own seconds only.
 
-Requests on standard input, one JSON object a line: {"case": …, "fraction": null | number}. One JSON object a line comes back on
+Requests on standard input, one JSON object a line: {"case": …, "fraction": null | number, "keep": null | file
+for the trace of a case with `capacity`}. One JSON object a line comes back on
 standard output: the measurements, or {"error": …, "detail": …}. The parent never opens the device, or its children could not.
 """
 
@@ -13,6 +14,7 @@ import signal
 import sys
 import traceback
 import warnings
+from pathlib import Path
 from typing import Any
 
 CHILD_SECONDS = 600
@@ -57,7 +59,9 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
             return once(request["case"], request.get("fraction"))
         record.start()
         measured = once(request["case"])
-        events, _ = record.events_of(record.history())
+        events, segments = record.events_of(record.history())
+        if request.get("keep"):
+            record.write(Path(request["keep"]), {"case": request["case"], "segments": segments}, events)
         return measured | {"expected_capacity": allocator.capacity_bracket(events)}
     except torch.OutOfMemoryError as error:
         return {"error": "oom", "detail": str(error)[:200]}
