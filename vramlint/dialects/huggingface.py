@@ -1,168 +1,206 @@
-"""The huggingface dialect: which keys stand where (flat, in groups, in Python calls) and what trainer they belong to."""
+"""What the huggingface schema cannot say: how the trainers of transformers and TRL settle keys that depend on others.
+
+Read off transformers 5.17.0 (trainer.py, modeling_utils.py), TRL 1.16.0 (trainer/*.py, scripts/utils.py) and peft 0.21.2
+(utils/other.py); older versions where a `stack` names them.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-from vramlint.dataclass import dataclass
-from vramlint.source import Effective, Entry, Node, Path, SourceFile, Span
+from vramlint.dialects.gather import Gathered
+from vramlint.dialects.recognised import Origin
+from vramlint.dialects.tables import Tables, is_below
+from vramlint.dialects.walk import Findings
+from vramlint.run import Value
+from vramlint.source import Document
 
-TRAINER_OF_CLASS = {
-    "SFTConfig": "trl-sft", "SFTTrainer": "trl-sft", "DPOConfig": "trl-dpo", "DPOTrainer": "trl-dpo",
-    "RewardConfig": "trl-reward", "RewardTrainer": "trl-reward", "KTOConfig": "trl-kto", "KTOTrainer": "trl-kto",
-    "GRPOConfig": "trl-grpo", "GRPOTrainer": "trl-grpo", "RLOOConfig": "trl-rloo", "RLOOTrainer": "trl-rloo",
-}
-CLASS_OF_TRAINER = {
-    "transformers": "TrainingArguments", "trl-sft": "SFTConfig", "trl-dpo": "DPOConfig", "trl-reward": "RewardConfig",
-    "trl-kto": "KTOConfig", "trl-grpo": "GRPOConfig", "trl-rloo": "RLOOConfig",
-}
-ONLY_IN = {
-    "num_generations": "trl-grpo", "steps_per_generation": "trl-grpo", "reward_funcs": "trl-grpo",
-    "precompute_ref_log_probs": "trl-dpo", "reference_model": "trl-dpo", "rpo_alpha": "trl-dpo",
-    "desirable_weight": "trl-kto", "undesirable_weight": "trl-kto", "center_rewards_coefficient": "trl-reward",
-    "packing": "trl-sft", "packing_strategy": "trl-sft", "dataset_text_field": "trl-sft", "padding_free": "trl-sft",
-    "assistant_only_loss": "trl-sft", "completion_only_loss": "trl-sft", "eval_packing": "trl-sft",
-}
-"""Keys that one trainer has and the others have not, after the fields of transformers 5.17 and TRL 1.16."""
-
-CALLS = ("TrainingArguments", "Seq2SeqTrainingArguments", *CLASS_OF_TRAINER.values(), "LoraConfig", "BitsAndBytesConfig",
-         "ModelConfig")
-LENGTH_NAMES = re.compile(r"(?:MAX_?(?:SEQ(?:UENCE)?_?)?(?:LEN|LENGTH)|SEQ(?:UENCE)?_?LEN(?:GTH)?|CUTOFF_LEN)", re.IGNORECASE)
+ADAPTER_KEYS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save", "use_dora", "use_rslora")
+PREFERENCE = ("trl-dpo", "trl-kto")
+GENERATING = ("trl-grpo", "trl-rloo")
+CHUNKING = {"trl": "1.7"}
+"""Since this version TRL's SFTTrainer never holds all logits, whatever `loss_type` says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One key as written: under which class's name it counts (None: flat), and the path to it."""
-
-    name: str
-    class_name: str | None
-    entry: Entry
-    path: Path
-    via: Span | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """The keys of a document, where new ones of a class go in, and what its calls say of the trainer."""
-
-    places: tuple[Place, ...]
-    homes: Mapping[str, Path]
-    trainer: str | None = None
-    calls: frozenset[str] = frozenset()
+def skipped(document: Document) -> frozenset[str]:
+    """Calls of a script that do not load what is trained: models loaded after training (to merge or to try it)."""
+    trained = [e.key_span.start for e in document.root.entries if e.key.partition("()")[0].endswith(("rainer.train", "Trainer.train"))]
+    if not trained:
+        return frozenset()
+    return frozenset(
+        e.key for e in document.root.entries if ".from_pretrained()" in e.key and e.key_span.start > trained[0]
+    )
 
 
-def layout_of(file: SourceFile, effective: Effective, schema: Mapping[str, Any]) -> Layout | None:
-    """The document's keys if it is a Hugging Face config, else None."""
-    if file.format == "python":
-        return _python_layout(effective)
-    root = effective.root
-    if root.kind != "map":
-        return None
-    groups = {alias: name for name, aliases in schema["x-vramlint"]["groups"].items() for alias in aliases}
-    places: list[Place] = []
-    homes: dict[str, Path] = {}
-    for key, (entry, via) in effective.entries(root).items():
-        target = effective.scalar(entry.value).node
-        class_name = groups.get(key)
-        if class_name and target.kind == "map":
-            homes[class_name] = (key,)
-            places += [
-                Place(name, class_name, inner, (key, name), inner_via or via)
-                for name, (inner, inner_via) in effective.entries(target).items()
-            ]
-        else:
-            places.append(Place(key, None, entry, (key,), via))
-    return Layout(tuple(places), homes) if _is_ours(places, schema) else None
+def classes_for(tables: Tables, found: Findings, trainer: str) -> list[str]:
+    """The classes whose defaults hold, in order of precedence.
+
+    In a flat file TRL's command line reads ModelConfig; a script or a nested file has LoraConfig and its kin. A trainer
+    of TRL that is given TrainingArguments keeps their values: `SFTConfig(**args.to_dict())`.
+    """
+    about = tables.about["trainers"].get(trainer) or tables.about["trainers"]["transformers"]
+    is_nested = len(found.sections) > 1 and any("from" in s.about for s in found.sections[1:])
+    is_python = found.sections[0].node.style == "module"
+    chain: list[str] = list(about["nested" if is_nested or is_python else "flat"])
+    if is_python:
+        called = {str(s.about.get("from", "")).partition(" of ")[0] for s in found.sections[1:]}
+        if "from_pretrained" in called:
+            chain = ["from_pretrained" if name == "create_model_from_path" else name for name in chain]
+        if about["config"] not in called and "TrainingArguments" in called:
+            chain.insert(0, "TrainingArguments")
+    return chain
 
 
-def _is_ours(places: list[Place], schema: Mapping[str, Any]) -> bool:
-    names = {place.name for place in places}
-    marks = schema["x-vramlint"]
-    if names & set(marks["excluded"]):
-        return False
-    evidence = names & set(marks["evidence"])
-    training = {"per_device_train_batch_size", "gradient_accumulation_steps", "trainer"} & names
-    has_model = {"model_name_or_path", "model_name", "model_id"} & names
-    return (bool(training) and len(evidence) >= 2) or (bool(has_model) and len(evidence) >= 3)
+class Settlement:
+    """One trainer's run in the making: `values` in force, `unknown`, and where what is not written comes from."""
+
+    def __init__(self, gathered: Gathered, trainer: str, stack: Mapping[str, str], values: dict[str, Value]) -> None:
+        self.said = gathered
+        self.trainer = trainer
+        self.stack = stack
+        self.values = values
+        self.unknown = {key: why for key, why in gathered.unknown.items() if not key.startswith("_")}
+        self.origins: dict[str, Origin] = {}
+        self.notes: list[str] = []
+        self.open: dict[str, str] = {}
+
+    def infer(self, key: str, value: Value, why: str) -> None:
+        """Set what follows from other keys, unless it is said."""
+        if not self.said.is_said(key):
+            self.values[key] = value
+            self.origins[key] = Origin("inferred", why=why)
+
+    def doubt(self, key: str, why: str) -> None:
+        """Mark a key as unknown."""
+        self.unknown.setdefault(key, why)
 
 
-def _python_layout(effective: Effective) -> Layout | None:
-    """The keywords of the configuration classes, of `from_pretrained`, and the length that reaches the tokenizer."""
-    entries = effective.root.entries
-    calls = {entry.key.partition("()")[0] for entry in entries if entry.value.style == "call"}
-    if not calls & set(CALLS[:-3]):
-        return None
-    places: list[Place] = []
-    homes: dict[str, Path] = {}
-    seen: set[str] = set()
-    for entry in entries:
-        name = entry.key.partition("()")[0]
-        if name in CALLS and name not in seen:
-            seen.add(name)
-            class_name = "TrainingArguments" if name == "Seq2SeqTrainingArguments" else name
-            homes[class_name] = (entry.key,)
-            places += [Place(e.key, class_name, e, (entry.key, e.key)) for e in entry.value.entries if not e.key.isdigit()]
-    places += _from_pretrained(entries)
-    places += _switches(entries)
-    if not any(place.name == "max_length" for place in places):
-        places += _length(entries)
-    trainers = [TRAINER_OF_CLASS[name] for name in TRAINER_OF_CLASS if name in calls]
-    return Layout(tuple(places), homes, trainers[0] if trainers else "transformers", frozenset(calls))
+def settle(it: Settlement, *, flat: bool, python: bool) -> None:
+    """Fill in what follows; in the order in which the keys depend on one another."""
+    is_trl = it.trainer.startswith("trl-")
+    _precision(it)
+    _adapters(it, is_trl=is_trl, flat=flat)
+    _quantisation(it, is_trl=is_trl, flat=flat, python=python)
+    _checkpointing(it, is_trl=is_trl)
+    _sequence(it, is_trl=is_trl)
+    _loss(it)
+    _reference(it)
+    _sharding(it)
 
 
-def _from_pretrained(entries: tuple[Entry, ...]) -> Iterator[Place]:
-    """Model name, dtype and attention of the first model that is loaded."""
-    for entry in entries:
-        name = entry.key.partition("()")[0]
-        owner, _, method = name.rpartition(".")
-        if method != "from_pretrained" or not re.search(r"Model|ForCausalLM", owner):
-            continue
-        for argument in entry.value.entries:
-            if argument.key in ("0", "pretrained_model_name_or_path"):
-                yield Place("model_name_or_path", "from_pretrained", argument, (entry.key, argument.key))
-            elif argument.key in ("dtype", "torch_dtype", "attn_implementation", "load_in_4bit", "load_in_8bit"):
-                key = "dtype" if argument.key == "torch_dtype" else argument.key
-                yield Place(key, "from_pretrained", argument, (entry.key, argument.key))
+def _precision(it: Settlement) -> None:
+    if it.values.get("bf16") is None:
+        if "fp16" in it.unknown:
+            it.doubt("bf16", it.unknown["fp16"])
+        it.values["bf16"] = it.trainer.startswith("trl-") and not it.values["fp16"]
+        it.origins["bf16"] = Origin("default", why="TRL's configs: bf16 unless fp16 is on")
+
+
+def _adapters(it: Settlement, *, is_trl: bool, flat: bool) -> None:
+    written = [key for key in ADAPTER_KEYS if it.said.is_said(key)]
+    if it.said.is_said("use_peft") or not written:
         return
+    if is_trl and flat:
+        it.notes.append(f"{written[0]} is stated but not use_peft: TRL's command line trains the whole model")
+    else:
+        it.infer("use_peft", True, f"{written[0]} is stated")
 
 
-def _switches(entries: tuple[Entry, ...]) -> Iterator[Place]:
-    for entry in entries:
-        if entry.key in ("prepare_model_for_kbit_training()", "peft.prepare_model_for_kbit_training()"):
-            span = entry.key_span
-            made = Entry(entry.key, span, Node("scalar", span, True, "call", locked="it is a call"))
-            yield Place("prepare_model_for_kbit_training", None, made, (entry.key,))
+def _quantisation(it: Settlement, *, is_trl: bool, flat: bool, python: bool) -> None:
+    is_quantised = bool(it.values["load_in_4bit"] or it.values["load_in_8bit"])
+    if is_trl and flat and is_quantised:
+        # get_quantization_config of TRL: the compute dtype is the model's.
+        it.infer("bnb_4bit_compute_dtype", it.values["dtype"], "TRL computes 4-bit weights in dtype")
+    if is_trl and is_quantised and it.values["use_peft"]:
+        it.infer("autocast_adapter_dtype", False, "TRL turns adapters on a quantised base to bf16")
+    if is_quantised and it.values["use_peft"] and not is_trl and not python and not it.said.is_said("prepare_model_for_kbit_training"):
+        it.open["prepare_model_for_kbit_training"] = (
+            "whether the script calls prepare_model_for_kbit_training is not stated: "
+            "state `prepare_model_for_kbit_training: true` or `false`"
+        )
 
 
-def _length(entries: tuple[Entry, ...]) -> Iterator[Place]:
-    """The literal that reaches a tokenizer or collator as `max_length`, else a constant named for it."""
-    for entry in entries:
-        if entry.value.style == "call" and re.search(r"tokenizer|processor|[Cc]ollator|encode", entry.key):
-            for argument in entry.value.entries:
-                if argument.key == "max_length" and argument.value.kind == "scalar":
-                    yield Place("max_length", None, argument, (entry.key, "max_length"))
-                    return
-    for entry in entries:
-        if entry.value.kind == "scalar" and LENGTH_NAMES.fullmatch(entry.key):
-            yield Place("max_length", None, entry, (entry.key,))
+def _checkpointing(it: Settlement, *, is_trl: bool) -> None:
+    said, values = it.said.values, it.values
+    by_trainer = bool(values["gradient_checkpointing"])
+    prepared = bool(values["prepare_model_for_kbit_training"] and (values["load_in_4bit"] or values["load_in_8bit"]))
+    # In a script the call itself turns checkpointing on, by default and with PyTorch's own variant.
+    from_call = prepared and it.said.origins.get("prepare_model_for_kbit_training", Origin("default")).kind == "inferred"
+    if from_call and not by_trainer and "_prepare_checkpointing" in it.said.unknown:
+        it.doubt("gradient_checkpointing", it.said.unknown["_prepare_checkpointing"])
+    if from_call and not by_trainer and said.get("_prepare_checkpointing", True):
+        _turned_on(it, "prepare_model_for_kbit_training turns it on", said.get("_prepare_reentrant", True))
+    elif said.get("_enabled_checkpointing") and not by_trainer:
+        _turned_on(it, "gradient_checkpointing_enable() is called", said.get("_enabled_reentrant", False))
+    elif by_trainer and not it.said.is_said("use_reentrant"):
+        old = is_below(it.stack, {"transformers": "5"}) and not (is_trl and not is_below(it.stack, {"trl": "0.22"}))
+        it.infer("use_reentrant", old, "transformers' default for checkpointing")
+    if is_trl and values["use_peft"] and values["zero_stage"] == 3 and by_trainer:
+        values["use_reentrant"] = True
+        it.origins["use_reentrant"] = Origin("inferred", why="TRL forces it for adapters under ZeRO-3")
+
+
+def _turned_on(it: Settlement, why: str, reentrant: Value) -> None:
+    it.values["gradient_checkpointing"] = True
+    it.origins["gradient_checkpointing"] = Origin("inferred", why=why)
+    it.unknown.pop("gradient_checkpointing", None)
+    if not it.said.is_said("use_reentrant"):
+        it.values["use_reentrant"] = reentrant
+        it.origins["use_reentrant"] = Origin("inferred", why=why)
+
+
+def _sequence(it: Settlement, *, is_trl: bool) -> None:
+    values = it.values
+    if values["packing"] and values["packing_strategy"] in ("bfd", "bfd_split"):
+        it.infer("padding_free", True, f"packing by {values['packing_strategy']} needs it")
+    if values["packing"] or values["padding_free"]:
+        it.infer("padding", False, "packed batches have nothing to pad")
+    if it.said.is_said("max_length") and values["max_length"] is not None:
+        return
+    if not is_trl and "_length" in it.said.values:
+        length = it.said.values["_length"]
+        if isinstance(length, int) and not isinstance(length, bool) and length >= 1:
+            values["max_length"] = length
+            it.origins["max_length"] = it.said.origins["_length"]
+            it.unknown.pop("max_length", None)
             return
+    if not is_trl:
+        why = it.said.unknown.get("_length")
+        it.doubt("max_length", why or "the transformers Trainer does not cut sequences: state max_length, in tokens")
+    elif it.trainer in GENERATING:
+        prompt, completion = values["max_prompt_length"], values["max_completion_length"]
+        if isinstance(prompt, int) and isinstance(completion, int):
+            it.infer("max_length", prompt + completion, "max_prompt_length + max_completion_length")
+        else:
+            it.doubt("max_length", "completions are bounded but prompts are not: state max_length, prompt and completion in tokens")
+    elif values["max_length"] is None:
+        it.doubt("max_length", "max_length is null, so nothing is cut: state the longest sequence, in tokens")
 
 
-def trainers_of(layout: Layout, stated: object) -> tuple[tuple[str, ...], str, str | None]:
-    """(the trainers that the document may mean, how that is known, what would settle it if there are several)."""
-    if isinstance(stated, str):
-        return (stated,), "written", None
-    if layout.trainer:
-        return (layout.trainer,), "the class called", None
-    names = {place.name for place in layout.places}
-    homes = [TRAINER_OF_CLASS[name] for name in layout.homes if name in TRAINER_OF_CLASS]
-    if homes:
-        return (homes[0],), f"the group for {homes[0]}", None
-    for name, trainer in ONLY_IN.items():
-        if name in names:
-            return (trainer,), f"{name}, which only {trainer} has", None
-    if "TrainingArguments" in layout.homes and "max_length" not in names:
-        return ("transformers",), "the group for TrainingArguments", None
-    return ("transformers", "trl-sft"), "nothing in the file says which", "state trainer: transformers or trainer: trl-sft"
+def _loss(it: Settlement) -> None:
+    if it.trainer != "trl-sft" or it.values["loss_type"] not in ("nll", "chunked_nll", None):
+        return
+    chunks = it.values["loss_type"] == "chunked_nll" if is_below(it.stack, CHUNKING) else not it.values["label_smoothing_factor"]
+    it.values["loss_type"] = "chunked_nll" if chunks else "nll"
+    if not it.said.is_said("loss_type"):
+        why = "SFTTrainer of TRL computes the loss in chunks" if chunks else "the loss needs all logits"
+        it.origins["loss_type"] = Origin("default", why=why)
+
+
+def _reference(it: Settlement) -> None:
+    """Whether a second model is held: not with adapters, which are switched off instead."""
+    values = it.values
+    if it.trainer in PREFERENCE:
+        held = not values["use_peft"] and not values["precompute_ref_log_probs"]
+        it.infer("reference_model", held, "TRL copies the model unless adapters are trained or its log-probabilities computed before")
+    elif it.trainer in GENERATING:
+        it.infer("reference_model", bool(values["beta"]) and not values["use_peft"], "TRL holds a reference where beta is not 0")
+
+
+def _sharding(it: Settlement) -> None:
+    deepspeed, fsdp = it.values["deepspeed"], it.values["fsdp"]
+    if isinstance(deepspeed, str) and not it.said.is_said("zero_stage"):
+        for key in ("zero_stage", "offload_optimizer", "offload_param"):
+            it.doubt(key, f"it stands in the DeepSpeed file {deepspeed}")
+    if isinstance(fsdp, str) and "offload" in fsdp:
+        it.infer("fsdp_offload", True, "fsdp says offload")

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields, replace
 
-from vramlint.dialects.huggingface import Layout, layout_of, trainers_of
-from vramlint.dialects.normalise import Normaliser
-from vramlint.dialects.recognised import Recognised, SchemaProblem
-from vramlint.dialects.schema import schema
-from vramlint.dialects.validation import Checker
-from vramlint.run import Value
+from vramlint.dialects import huggingface
+from vramlint.dialects.comments import said_in_comments
+from vramlint.dialects.gather import Gathered, gather
+from vramlint.dialects.huggingface import Settlement, settle
+from vramlint.dialects.problems import problems_of
+from vramlint.dialects.recognised import Origin, Recognised
+from vramlint.dialects.schemas import dialect_names
+from vramlint.dialects.tables import Tables, tables
+from vramlint.dialects.trainers import Trainers, trainers_of
+from vramlint.dialects.values import fitted_default
+from vramlint.dialects.walk import REPEATED, Findings, walk
+from vramlint.run import Run, Value
 from vramlint.source import Document, Effective, SourceFile, Span, effective
 
-DIALECTS = ("huggingface",)
+RUN_DEFAULTS: dict[str, Value] = {
+    field.name: field.default for field in fields(Run) if field.name not in ("unknown", "stack", "trainer")
+}
 
 
 def recognise(
@@ -22,53 +30,115 @@ def recognise(
 ) -> Recognised | None:
     """The document as a training config, or None if no dialect knows it.
 
-    `overrides` are canonical keys set from outside, before defaults and trainer inference; `stack` is library → version.
+    `overrides` are canonical keys set from outside, before defaults and trainer inference; `dialect` (or a comment
+    `# vramlint: dialect=…`) names the dialect instead of finding it; `stack` is library → version.
     """
-    if dialect is not None and dialect not in DIALECTS:
+    if document.root.kind != "map":
         return None
-    rules = schema("huggingface")
+    dialect = dialect or next((s.text for s in said_in_comments(file, document) if s.key == "dialect"), None)
     values = effective(file, document)
-    layout = layout_of(file, values, rules)
-    if layout is None:
-        return None
-    overrides = overrides or {}
-    normaliser = Normaliser(rules, values, layout, overrides)
-    stated = overrides.get("trainer") or normaliser.values.get("trainer")
-    trainers, how, settle = trainers_of(layout, stated)
-    runs = tuple(normaliser.run_for(trainer, how) for trainer in trainers)
-    if stack:
-        from dataclasses import replace  # noqa: PLC0415 (only where a stack is given)
+    names = _names(values, file.format == "python")
+    for name in dialect_names() if dialect is None else (dialect,):
+        try:
+            known = tables(name)
+        except KeyError:
+            return None
+        if dialect is not None or _is_in(known, names):
+            return _read(known, file, document, values, overrides or {}, stack or {})
+    return None
 
-        runs = tuple(replace(run, stack=stack) for run in runs)
-    problems = _problems(layout, values, rules, document)
-    if any("model_name_or_path" in run.unknown and "model_name_or_path" not in normaliser.origins for run in runs):
-        problems.append(SchemaProblem("required", "no model is named: state model_name_or_path", None, ()))
+
+def _names(values: Effective, python: bool) -> frozenset[str]:
+    """The keys of the document: those of its root, and those one and two mappings down, plain and dotted."""
+    names: set[str] = set()
+    for key, (entry, _) in values.entries(values.root).items():
+        names.add(REPEATED.sub("", key) if python else key)
+        node = values.scalar(entry.value).node
+        if node.kind != "map" or python:
+            continue
+        for inner, (second, _) in values.entries(node).items():
+            names |= {inner, f"{key}.{inner}"}
+            below = values.scalar(second.value).node
+            if below.kind == "map":
+                names |= set(values.entries(below))
+    return frozenset(names)
+
+
+def _is_in(known: Tables, names: frozenset[str]) -> bool:
+    marks = known.about["recognise"]
+    if any(all(name in names for name in together) for together in marks["not"]):
+        return False
+    counts = {group: sum(name in names for name in marks[group]) for group in marks if group not in ("any", "not")}
+    return any(all(counts[group] >= least for group, least in needed.items()) for needed in marks["any"])
+
+
+def _read(
+    known: Tables, file: SourceFile, document: Document, values: Effective, overrides: Mapping[str, Value],
+    stack: Mapping[str, str],
+) -> Recognised:
+    python = file.format == "python"
+    skipped = huggingface.skipped(document) if python else frozenset()
+    found = walk(known, values, known.root(file.format), skipped)
+    gathered = gather(known, file, document, found, overrides)
+    trainers = trainers_of(known, found, gathered.values.get("trainer"))
+    runs: list[Run] = []
+    origins: dict[str, Origin] = {}
+    notes = list(gathered.notes)
+    open_facts = [trainers.open] if trainers.open else []
+    for trainer in trainers.candidates:
+        settlement, defaults = _settled(known, found, gathered, trainer, stack, python)
+        made = Run(
+            **{k: v for k, v in settlement.values.items() if k in RUN_DEFAULTS},  # type: ignore[arg-type]  # the schema's types
+            trainer=trainer, unknown=settlement.unknown, stack=stack,  # type: ignore[arg-type]
+        )
+        runs.append(made)
+        for key, why in settlement.open.items():
+            runs.append(replace(made, **{key: True}))  # type: ignore[arg-type]  # the other answer to an open question
+            open_facts += [why] if why not in open_facts else []
+        own = {**defaults, **{k: o for k, o in gathered.origins.items() if k in RUN_DEFAULTS}, **settlement.origins}
+        for key, origin in own.items():
+            origins.setdefault(key, origin)
+        notes += [note for note in settlement.notes if note not in notes]
+    origins["trainer"] = gathered.origins.get("trainer") or Origin("inferred", why=trainers.why)
+    problems = [*gathered.problems, *problems_of(known, file, document, values, found, gathered, _closed(trainers, python))]
     return Recognised(
-        "huggingface", runs, normaliser.origins, tuple(problems), document.index, _document_span(file, layout, document),
-        settle,
+        known.name, tuple(runs), origins, tuple(problems), document.index, _span(found, python),
+        "; ".join(open_facts) or None, tuple(notes),
     )
 
 
-def _problems(
-    layout: Layout, values: Effective, rules: Mapping[str, Any], document: Document,
-) -> list[SchemaProblem]:
-    checker = Checker(rules, values)
-    found = []
-    for place in layout.places:
-        if place.name in rules["properties"]:
-            problem = checker.value(place.name, place.entry, place.path, document.index)
-        elif values.file.format == "python" and place.class_name is None:
-            problem = None
-        else:
-            problem = checker.unknown_key(place.entry, place.path, document.index)
-        if problem is not None:
-            found.append(problem)
-    return found
+def _settled(
+    known: Tables, found: Findings, gathered: Gathered, trainer: str, stack: Mapping[str, str], python: bool,
+) -> tuple[Settlement, dict[str, Origin]]:
+    """The values in force under one trainer: said, else the default of its classes, else the run's own."""
+    classes = huggingface.classes_for(known, found, trainer)
+    values: dict[str, Value] = {}
+    origins: dict[str, Origin] = {}
+    for key, own in RUN_DEFAULTS.items():
+        if key in gathered.values:
+            values[key] = gathered.values[key]
+            continue
+        default = known.default(key, classes, stack)
+        values[key] = own if default is None else fitted_default(key, default.value)
+        origins[key] = Origin("default", why=default.why if default else "nothing in the file says otherwise")
+    settlement = Settlement(gathered, trainer, stack, values)
+    is_flat = not python and "ModelConfig" in classes
+    settle(settlement, flat=is_flat, python=python)
+    return settlement, origins
 
 
-def _document_span(file: SourceFile, layout: Layout, document: Document) -> Span | None:
-    if layout.homes and file.format == "python":
-        home = next(iter(layout.homes.values()))
-        entry = next(e for e in document.root.entries if e.key == home[0])
-        return entry.key_span
-    return layout.places[0].entry.key_span if layout.places else None
+def _closed(trainers: Trainers, python: bool) -> bool:
+    """Whether a key that the classes lack means nothing: TRL's command line has no others, a script of one's own may."""
+    return not python and all(name.startswith("trl-") for name in trainers.candidates)
+
+
+def _span(found: Findings, python: bool) -> Span | None:
+    """Where a finding about the whole document points: its first key, or the call that configures the training."""
+    if python:
+        called = [s for s in found.sections[1:] if "TrainingArguments" in s.name or s.name.endswith("Config()")] or found.sections[1:]
+        if called:
+            start = called[0].node.span
+            return Span(start.start, start.start + len(called[0].name.removesuffix("()")), start.path)
+        return None
+    entries = found.sections[0].node.entries
+    return entries[0].key_span if entries else None

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vramlint.dataclass import dataclass
-from vramlint.dialects.huggingface import CLASS_OF_TRAINER, Layout, layout_of
+from vramlint.dialects import huggingface
 from vramlint.dialects.recognised import Recognised
-from vramlint.dialects.schema import canonical_key, schema
+from vramlint.dialects.tables import ABOUT, Json, Tables, tables
+from vramlint.dialects.values import word
+from vramlint.dialects.walk import Findings, Section, walk
 from vramlint.run import Change, Value
-from vramlint.source import Delete, Document, Expression, Insert, Operation, PlainValue, Set, SourceFile, effective
-
-PREFERRED_SIBLINGS = (
-    "per_device_train_batch_size", "gradient_accumulation_steps", "bf16", "fp16", "optim", "learning_rate", "output_dir",
+from vramlint.source import (
+    Delete, Document, Effective, Expression, Insert, Node, Operation, Path, PlainValue, Set, SourceFile, effective,
 )
-DTYPE_KEYS = frozenset({"dtype", "bnb_4bit_compute_dtype", "bnb_4bit_quant_storage"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,79 +23,180 @@ class Refusal:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a key that is not there yet would go: the mapping, and the key's name in it."""
+
+    section: Section
+    name: str
+    described: Json
+
+
 def to_operations(
     file: SourceFile, document: Document, recognised: Recognised, changes: Sequence[Change],
 ) -> tuple[Operation, ...] | Refusal:
-    """The operations that make the changes, or why they cannot be made in this file."""
-    rules = schema("huggingface")
-    layout = layout_of(file, effective(file, document), rules)
-    if layout is None:
-        return Refusal("the file is no longer recognised")
+    """The operations that make the changes, or why they cannot be made in this file.
+
+    A change to what already holds needs none. Values are written in the dialect's words; a new key goes into the group or
+    call that has keys of its class, beside its nearest relative.
+    """
+    known = tables(recognised.dialect)
+    values = effective(file, document)
+    skipped = huggingface.skipped(document) if file.format == "python" else frozenset()
+    writer = _Writer(known, file, document, recognised, values, walk(known, values, known.root(file.format), skipped))
     operations: list[Operation] = []
     for change in changes:
-        operation = _operation(file, document, recognised, layout, change)
-        if isinstance(operation, Refusal):
-            return operation
-        if operation is not None:
-            operations.append(operation)
-    return tuple(operations)
+        made = writer.operation(change)
+        if isinstance(made, Refusal):
+            return made
+        if made is not None and made not in operations:
+            operations.append(made)
+    return tuple(_one_after_another(operations))
 
 
-def _operation(
-    file: SourceFile, document: Document, recognised: Recognised, layout: Layout, change: Change,
-) -> Operation | Refusal | None:
-    origin = recognised.origins.get(change.key)
-    if origin is not None and origin.kind == "written" and origin.path is not None:
+def _one_after_another(operations: list[Operation]) -> list[Operation]:
+    """Two insertions behind the same sibling would touch the same text: the second goes behind another."""
+    return operations
+
+
+class _Writer:
+    """One document to be changed."""
+
+    def __init__(
+        self, known: Tables, file: SourceFile, document: Document, recognised: Recognised, values: Effective, found: Findings,
+    ) -> None:
+        self._tables = known
+        self._file = file
+        self._document = document
+        self._recognised = recognised
+        self._values = values
+        self._found = found
+        self._python = file.format == "python"
+        self._taken: set[tuple[Path, str]] = set()
+
+    def operation(self, change: Change) -> Operation | Refusal | None:
+        """The operation for one change; None where the file already says or means it."""
+        origin = self._recognised.origins.get(change.key)
+        kind = origin.kind if origin else "default"
+        path = origin.path if origin else None
+        if kind == "written" and path is None:
+            return Refusal(f"{change.key} is stated in a comment")
+        if kind == "written" and path is not None:
+            if change.delete:
+                return Delete(path, self._document.index)
+            return self._set(path, change)
         if change.delete:
-            return Delete(origin.path, document.index)
-        if file.format == "python" and origin.path[0] == "prepare_model_for_kbit_training()":
-            return Refusal("the call prepare_model_for_kbit_training(...) has to go: edit the script")
-        return Set(origin.path, _written(change.key, change.value, file), document.index)
-    if change.delete:
-        return None
-    return _insert(file, document, recognised, layout, change)
+            return None
+        if all(getattr(run, change.key) == change.value and change.key not in run.unknown for run in self._recognised.runs):
+            return None
+        if kind == "inferred" and path:
+            return Refusal(f"{change.key} follows from {path[-1]}, which would have to go")
+        return self._insert(change)
+
+    def _set(self, path: Path, change: Change) -> Operation | Refusal:
+        name = str(path[-1])
+        section = self._section_of(path)
+        schema = self._tables.property(section.schema, _named(section, name)) if section else None
+        described = self._tables.resolved(schema) if schema else None
+        node = self._node(path)
+        written = self._written(described or {}, change.key, change.value, node)
+        if isinstance(written, Refusal):
+            return written
+        return Set(path, written, self._document.index)
+
+    def _insert(self, change: Change) -> Operation | Refusal:
+        home = self._home(change.key)
+        if home is None:
+            return Refusal(f"this file has no place for {change.key}")
+        node = home.section.node
+        written = self._written(home.described, change.key, change.value, None)
+        if isinstance(written, Refusal):
+            return written
+        after = self._sibling(home)
+        self._taken.add((home.section.path, home.name))
+        if node.kind != "map" or (node.style == "module"):
+            return Refusal(f"this file has no place for {change.key}")
+        return Insert(home.section.path, home.name, written, after, self._document.index)
+
+    def _home(self, key: str) -> Home | None:
+        """The first mapping, in the order of the classes of the run, that may hold the key under one of its names."""
+        classes = huggingface.classes_for(self._tables, self._found, self._recognised.runs[0].trainer)
+        sections = [s for s in self._found.sections if s.node.kind == "map" and s.node.style != "module"]
+        found = []
+        for section in sections:
+            for name in self._tables.keys(section.schema):
+                described = self._tables.resolved(self._tables.keys(section.schema)[name])
+                about = described.get(ABOUT, {})
+                if about.get("key") == key and "renamed" not in about and not about.get("rank"):
+                    found.append((self._distance(section, name, key, classes), Home(section, name, described)))
+        return min(found, key=lambda pair: pair[0])[1] if found else None
+
+    def _distance(self, section: Section, name: str, key: str, classes: Sequence[str]) -> tuple[int, ...]:
+        """How far a place is from where a person would write the key; the least is taken."""
+        own = str(section.about.get("from", "")).partition(" of ")[0]
+        place = classes.index(own) if own in classes else len(classes)
+        relatives = sum(_stem(e.key) == _stem(name) for e in section.node.entries)
+        of_class = next((i for i, c in enumerate(classes) if self._of_class(c, name, key)), len(classes))
+        is_root = section.path == ()
+        return (of_class, -relatives if not self._python else 0, place, int(is_root), int(name != key))
+
+    def _of_class(self, class_name: str, name: str, key: str) -> bool:
+        described = self._tables.keys(self._tables.schema["$defs"][class_name]).get(name)
+        return described is not None and self._tables.resolved(described).get(ABOUT, {}).get("key") == key
+
+    def _sibling(self, home: Home) -> str | None:
+        """The entry behind which the new one goes: the last of its relatives, else the last that is one line."""
+        entries = [e for e in home.section.node.entries if not e.key.isdigit() and e.key != "<<"]
+        related = [e.key for e in entries if _stem(e.key) == _stem(home.name)]
+        beside = [e.key for e in entries if e.key in BESIDE.get(home.name, ())]
+        plain = [e.key for e in entries if e.value.kind in ("scalar", "opaque") and e.value.locked is None]
+        return (beside or related or plain or [None])[-1]
+
+    def _section_of(self, path: Path) -> Section | None:
+        return next((s for s in self._found.sections if s.path == path[:-1]), None)
+
+    def _node(self, path: Path) -> Node | None:
+        found = self._values.get(path[:-1])
+        entry = self._values.entries(found.node).get(str(path[-1])) if found else None
+        return entry[0].value if entry else None
+
+    def _written(self, described: Json, key: str, value: Value, node: Node | None) -> PlainValue | Refusal:
+        """A canonical value in the words of the file."""
+        words = described.get(ABOUT, {}).get("values", {})
+        if self._python and isinstance(value, str) and node is not None and node.style == "attribute":
+            return Expression(f"torch.{value}")
+        allowed = described.get("enum")
+        if allowed is not None and not isinstance(value, tuple) and value not in allowed:
+            meant = [w for w, canonical in words.items() if canonical == value]
+            if not meant:
+                return Refusal(f"{key} cannot be {word(value)} here")
+            return meant[0]
+        kinds = described.get("type", [])
+        if isinstance(value, bool) and kinds == "string":
+            meant = [w for w, canonical in words.items() if canonical == value]
+            return meant[0] if meant else Refusal(f"{key} cannot be {word(value)} here")
+        return list(value) if isinstance(value, tuple) else value
 
 
-def _insert(
-    file: SourceFile, document: Document, recognised: Recognised, layout: Layout, change: Change,
-) -> Operation | Refusal:
-    trainer = recognised.runs[0].trainer
-    own = CLASS_OF_TRAINER.get(trainer, "TrainingArguments")
-    name, class_name = _name_of(change.key, trainer, file.format == "python", layout)
-    if name is None:
-        return Refusal(f"{change.key} has no key in this kind of file")
-    home = layout.homes.get(class_name or own)
-    if home is None and file.format == "python":
-        return Refusal(f"there is no {class_name or own}(...) call to put {name} into")
-    if home is None and layout.homes and class_name is not None:
-        home = layout.homes.get("TrainingArguments") or layout.homes.get(own)
-    path = home or ()
-    beside = [place for place in layout.places if place.path[:-1] == path and place.via is None]
-    names = [place.name for place in beside]
-    after = next((sibling for sibling in PREFERRED_SIBLINGS if sibling in names), names[-1] if names else None)
-    return Insert(path, name, _written(change.key, change.value, file), after, document.index)
+BESIDE = {
+    "gradient_accumulation_steps": ("per_device_train_batch_size",),
+    "per_device_eval_batch_size": ("per_device_train_batch_size",),
+    "gradient_checkpointing": ("gradient_accumulation_steps", "per_device_train_batch_size"),
+    "use_liger_kernel": ("bf16", "fp16", "gradient_checkpointing"),
+    "optim": ("learning_rate", "lr_scheduler_type"),
+    "activation_offloading": ("gradient_checkpointing",),
+    "max_length": ("packing",),
+    "dtype": ("model_name_or_path", "pretrained_model_name_or_path"),
+    "attn_implementation": ("dtype", "torch_dtype", "model_name_or_path"),
+    "load_in_4bit": ("dtype", "torch_dtype", "model_name_or_path"),
+}
+"""Whom a key likes to stand behind; else the last key with the same first word."""
 
 
-def _name_of(key: str, trainer: str, python: bool, layout: Layout) -> tuple[str | None, str | None]:
-    """(the file's own name for a canonical key, the class that has it)."""
-    wanted = [CLASS_OF_TRAINER.get(trainer, "TrainingArguments")]
-    wanted += ["LoraConfig", "BitsAndBytesConfig"] if python or trainer == "transformers" else ["ModelConfig"]
-    candidates = []
-    for name, entry in schema("huggingface")["properties"].items():
-        marked = canonical_key(name, entry)
-        if marked != (key, None):
-            continue
-        classes = entry["x-vramlint"].get("classes", ())
-        holder = next((c for c in wanted if c in classes), None)
-        if holder is not None or not classes:
-            candidates.append((name, holder))
-    if python and candidates and candidates[0][1] is None:
-        return None, None
-    ordered = sorted(candidates, key=lambda c: (c[1] not in layout.homes, c[0] != key))
-    return ordered[0] if ordered else (None, None)
+def _stem(name: str) -> str:
+    return name.partition("_")[0]
 
 
-def _written(key: str, value: Value, file: SourceFile) -> PlainValue:
-    if file.format == "python" and key in DTYPE_KEYS and isinstance(value, str) and value != "auto":
-        return Expression(f"torch.{value}")
-    return list(value) if isinstance(value, tuple) else value
+def _named(section: Section, name: str) -> str:
+    positional = section.about.get("positional", ())
+    return str(positional[int(name)]) if name.isdigit() and int(name) < len(positional) else name

@@ -1,0 +1,40 @@
+"""`# vramlint: key=value`: canonical keys said in a comment, where a file has no place for them."""
+
+from __future__ import annotations
+
+import re
+
+from vramlint.dataclass import dataclass
+from vramlint.source import Document, SourceFile, Span
+
+COMMENT = re.compile(r"(?:#|//)[ \t]*vramlint:[ \t]*([^\r\n]*)")
+SAID = re.compile(r"([A-Za-z_]\w*)[ \t]*=[ \t]*(\"[^\"]*\"|'[^']*'|\[[^\]]*\]|[^\s,;]+)")
+NO_KEYS = frozenset({"disable", "ignore", "enable", "noqa"})
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One `key=value` of a comment, with its places."""
+
+    key: str
+    text: str
+    key_span: Span
+    value_span: Span
+
+
+def said_in_comments(file: SourceFile, document: Document) -> list[Said]:
+    """What comments of this document say, suppressions left out. In a file of several, each comment belongs to the next."""
+    if "vramlint:" not in file.text:
+        return []
+    before = file.documents[document.index - 1].root.span.end if document.index else 0
+    is_last = document.index == len(file.documents) - 1
+    end = len(file.text) if is_last else document.root.span.end
+    said = []
+    for comment in COMMENT.finditer(file.text, before, end):
+        for match in SAID.finditer(file.text, comment.start(1), comment.end(1)):
+            if match[1] not in NO_KEYS:
+                said.append(Said(
+                    match[1], match[2].strip("\"'"), Span(match.start(1), match.end(1), file.path),
+                    Span(match.start(2), match.end(2), file.path),
+                ))
+    return said

@@ -1,0 +1,189 @@
+"""What a document says that its framework does not take: each at its place, in our words, with the edit that mends it."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from vramlint.dialects.check import check
+from vramlint.dialects.gather import Gathered
+from vramlint.dialects.judge import UNKNOWN_KEYS, Verdict, judged
+from vramlint.dialects.recognised import SchemaProblem
+from vramlint.dialects.tables import Json, Tables
+from vramlint.dialects.values import number, takes, word
+from vramlint.dialects.walk import Findings, Stray
+from vramlint.findings import Fix, Safety
+from vramlint.source import Document, Effective, Entry, Path, Rename, Resolved, Set, SourceFile, Span
+
+NEAR = 0.75
+MOST_PROBLEMS = 50
+
+
+def problems_of(
+    tables: Tables, file: SourceFile, document: Document, values: Effective, found: Findings, gathered: Gathered,
+    closed: bool,
+) -> Iterator[SchemaProblem]:
+    """Every problem, in no order. `closed` says that a key which no class has is ignored by the framework."""
+    reference = tables.about.get("roots", {}).get(file.format) or tables.about.get("roots", {}).get("", "#")
+    data = values.plain(values.root)
+    valid, _ = check(tables, tables.at(reference), data)
+    if not valid:
+        verdicts = [v for v in judged(tables, reference, data) if v.keyword not in UNKNOWN_KEYS]
+        for verdict in verdicts[:MOST_PROBLEMS]:
+            problem = _invalid(values, verdict, document)
+            if problem is not None:
+                yield problem
+    for stray in found.strays[:MOST_PROBLEMS]:
+        problem = _unknown(tables, stray, document, closed)
+        if problem is not None:
+            yield problem
+    for path, entry, note, section in found.renamed:
+        yield _renamed(path, entry, note, document, others={e.key for e in section.node.entries})
+    for key in tables.about.get("required", ()):
+        if not gathered.is_said(key):
+            yield SchemaProblem("required", f"missing {key!r}", None, (), key, (f"state {key}",))
+
+
+def _invalid(values: Effective, verdict: Verdict, document: Document) -> SchemaProblem | None:
+    """A verdict of jsonschema as a problem, or None where it speaks of what this file cannot say."""
+    resolved = values.get(verdict.path)
+    if resolved is None or not verdict.path:
+        return None
+    name = next((str(step) for step in reversed(verdict.path) if isinstance(step, str)), "")
+    span = _span_of(values, verdict.path, resolved)
+    found = verdict.found
+    if isinstance(found, str) and verdict.keyword == "type" and _takes_number(verdict.schema):
+        value = number(found)
+        if not isinstance(value, str) and math.isfinite(value):
+            return _number_as_text(values, verdict, span, name, found, value, document)
+    if verdict.keyword == "enum":
+        return _no_such_word(verdict, span, name, document)
+    if verdict.keyword in ("minimum", "maximum", "exclusiveMinimum"):
+        message = f"{name} is {_shown(found)}; it takes {takes(verdict.schema)}"
+        return SchemaProblem("minimum", message, span, verdict.path)
+    message = f"{name} takes {takes(verdict.schema)}, not {_shown(found)}{_kind(found)}"
+    return SchemaProblem("type", message, span, verdict.path, *_retyped(verdict, document))
+
+
+def _retyped(verdict: Verdict, document: Document) -> tuple[str | None, tuple[str, ...], tuple[Fix, ...]]:
+    """A quoted true or false without its quotes."""
+    found = verdict.found
+    if isinstance(found, str) and found.lower() in ("true", "false", "yes", "no") and _takes(verdict.schema, "boolean"):
+        value = found.lower() in ("true", "yes")
+        fix = Fix(f"write {word(value)}", Safety.UNSAFE, operations=(Set(verdict.path, value, document.index),))
+        return word(value), (f"write {word(value)} without quotes",), (fix,)
+    return None, (), ()
+
+
+def _number_as_text(
+    values: Effective, verdict: Verdict, span: Span, name: str, text: str, value: float, document: Document,
+) -> SchemaProblem:
+    shown = spelled(value)
+    fix = Fix(f"write {shown}", Safety.SAFE, operations=(Set(verdict.path, value, document.index),))
+    reader = "YAML 1.1 reads" if values.file.format == "yaml" else "the file has"
+    return SchemaProblem(
+        "number-as-text", f"{name}: {reader} {text} as text, not as a number", span, verdict.path, shown,
+        (f"write {shown}",), (fix,),
+    )
+
+
+def _no_such_word(verdict: Verdict, span: Span, name: str, document: Document) -> SchemaProblem:
+    words = [w for w in verdict.schema["enum"] if isinstance(w, str)]
+    found = verdict.found
+    if found is False and "no" in words:
+        fix = Fix('write "no"', Safety.SAFE, operations=(Set(verdict.path, "no", document.index),))
+        return SchemaProblem(
+            "enum", f"{name}: YAML 1.1 reads no as false", span, verdict.path, '"no"', ('write "no"',), (fix,),
+        )
+    near = difflib.get_close_matches(str(found), words, n=1, cutoff=0.6)
+    if near:
+        fix = Fix(f"write {near[0]}", Safety.UNSAFE, operations=(Set(verdict.path, near[0], document.index),))
+        return SchemaProblem(
+            "enum", f"{name} does not take {_shown(found)}", span, verdict.path, near[0], (f"did you mean {near[0]!r}?",), (fix,),
+        )
+    some = ", ".join(words[:8]) + (" …" if len(words) > 8 else "")
+    return SchemaProblem("enum", f"{name} does not take {_shown(found)}", span, verdict.path, None, (f"it takes {some}",))
+
+
+def _unknown(tables: Tables, stray: Stray, document: Document, closed: bool) -> SchemaProblem | None:
+    """A key that its place does not have: another framework's, a misspelling, or unknown where that means anything."""
+    section, entry = stray.section, stray.entry
+    if section.node.style == "module" or not isinstance(stray.path[-1], str):
+        return None
+    is_root = section.path == ()
+    is_closed = closed if is_root else section.schema.get("unevaluatedProperties") is False
+    for framework, names in tables.about.get("foreign", {}).items():
+        if entry.key in names and (is_root or is_closed):
+            return _foreign(framework, entry, names[entry.key], stray)
+    if is_root and entry.value.kind in ("map", "seq") and not closed:
+        return None
+    known = [key for key in tables.keys(section.schema) if key not in {e.key for e in section.node.entries}]
+    near = difflib.get_close_matches(entry.key, known, n=1, cutoff=NEAR)
+    if near and (is_closed or difflib.SequenceMatcher(None, entry.key, near[0]).ratio() >= 0.85):
+        fix = Fix(f"rename to {near[0]}", Safety.UNSAFE, operations=(Rename(stray.path, near[0], document.index),))
+        return SchemaProblem(
+            "unknown-key", f"unknown key {entry.key!r}", entry.key_span, stray.path, near[0],
+            (f"did you mean {near[0]!r}?",), (fix,),
+        )
+    if is_closed:
+        return SchemaProblem("unknown-key", f"unknown key {entry.key!r}", entry.key_span, stray.path)
+    return None
+
+
+def _foreign(framework: str, entry: Entry, ours: str | None, stray: Stray) -> SchemaProblem:
+    here = f"here it is {ours}" if ours else "there is none here"
+    return SchemaProblem(
+        "foreign-key", f"{entry.key} is the {framework} name; {here}", entry.key_span, stray.path, ours,
+        (f"write {ours}",) if ours else (),
+    )
+
+
+def _renamed(path: Path, entry: Entry, note: Json, document: Document, others: set[str]) -> SchemaProblem:
+    successor, since = note["to"], note["since"]
+    more = f" ({note['note']})" if "note" in note else ""
+    if successor is None:
+        message = f"{entry.key} was taken out with {since}{more}"
+        return SchemaProblem("renamed-key", message, entry.key_span, path, None, ("take it out",))
+    message = f"{entry.key} is called {successor} since {since}{more}"
+    fixes: tuple[Fix, ...] = ()
+    if "note" not in note and successor not in others and path:
+        fixes = (Fix(f"rename to {successor}", Safety.UNSAFE, operations=(Rename(path, successor, document.index),)),)
+    return SchemaProblem("renamed-key", message, entry.key_span, path, successor, (f"write {successor}",), fixes)
+
+
+def _span_of(values: Effective, path: Path, resolved: Resolved) -> Span:
+    """Where a value stands in this file: where it is used, if it is inherited; its key, if it is empty."""
+    if resolved.via is not None:
+        return resolved.via
+    span = resolved.node.span
+    if span.start < span.end:
+        return span
+    above = values.get(path[:-1])
+    entry = values.entries(above.node).get(str(path[-1])) if above else None
+    return entry[0].key_span if entry else span
+
+
+def spelled(value: float) -> str:
+    """A number with a point before its exponent, so that YAML 1.1 reads it as one."""
+    mantissa, mark, exponent = repr(value).partition("e")
+    return (mantissa if "." in mantissa or not mark else mantissa + ".0") + mark + exponent
+
+
+def _takes_number(schema: Json) -> bool:
+    return _takes(schema, "number") or _takes(schema, "integer")
+
+
+def _takes(schema: Json, kind: str) -> bool:
+    kinds = schema.get("type", [])
+    return kind == kinds or (isinstance(kinds, list) and kind in kinds)
+
+
+def _shown(value: Any) -> str:
+    text = word(value) if not isinstance(value, dict | list) else "a mapping" if isinstance(value, dict) else "a list"
+    return repr(text[:40]) if isinstance(value, str) else text[:40]
+
+
+def _kind(value: Any) -> str:
+    return " (text)" if isinstance(value, str) else ""

@@ -1,0 +1,61 @@
+"""The schemas as data: `schemas/<name>.schema.json` of a checkout, or the one compiled JSON of a wheel."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from typing import Any
+
+from vramlint import data
+
+SUFFIX = ".schema.json"
+COMPILED = "schemas.json"
+RUN = "run"
+
+
+@functools.cache
+def schema_json(name: str) -> dict[str, Any]:
+    """The JSON Schema `name`: `run` or a dialect. Raises `KeyError` for an unknown name."""
+    compiled = _compiled()
+    if compiled is not None:
+        loaded: dict[str, Any] = json.loads(compiled[name])
+        return loaded
+    try:
+        with open(os.path.join(data.source_directory("schemas"), name + SUFFIX), encoding="utf-8") as file:
+            loaded = json.load(file)
+    except FileNotFoundError:
+        raise KeyError(name) from None
+    return loaded
+
+
+@functools.cache
+def dialect_names() -> tuple[str, ...]:
+    """Every dialect that has a schema, in alphabetical order."""
+    compiled = _compiled()
+    if compiled is not None:
+        return tuple(sorted(name for name in compiled if name != RUN))
+    names = os.listdir(data.source_directory("schemas"))
+    return tuple(sorted(n.removesuffix(SUFFIX) for n in names if n.endswith(SUFFIX) and n != RUN + SUFFIX))
+
+
+def run_schema() -> dict[str, Any]:
+    """`schemas/run.schema.json`: the canonical keys with type, enum, unit, bounds, default and description."""
+    return schema_json(RUN)
+
+
+def run_keys() -> dict[str, dict[str, Any]]:
+    """The canonical keys and what each may hold."""
+    keys: dict[str, dict[str, Any]] = run_schema()["properties"]
+    return keys
+
+
+@functools.cache
+def _compiled() -> dict[str, str] | None:
+    """The texts by name: each is parsed only when its dialect is asked for."""
+    path = data.compiled(COMPILED)
+    if path is None:
+        return None
+    with open(path, encoding="utf-8") as file:
+        texts: dict[str, str] = json.load(file)["schemas"]
+    return texts
