@@ -8,9 +8,9 @@ from vramlint.dialects.tables import ABOUT, Json, Tables
 from vramlint.source import UNKNOWN, Path
 
 KEYWORDS = frozenset({
-    "$ref", "type", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "items", "properties", "patternProperties",
-    "additionalProperties", "unevaluatedProperties", "anyOf", "required", "default", "description", "deprecated", "title",
-    "$schema", "$id", "$defs", ABOUT,
+    "$ref", "type", "enum", "minimum", "maximum", "exclusiveMinimum", "items", "properties", "patternProperties",
+    "additionalProperties", "unevaluatedProperties", "anyOf", "required", "default", "description", "deprecated",
+    "title", "unit", "$schema", "$id", "$defs", ABOUT,
 })
 """All that a schema of ours may say; a test holds the schemas to it."""
 

@@ -23,7 +23,7 @@ class Said:
 
 
 def said_in_comments(file: SourceFile, document: Document) -> list[Said]:
-    """What comments of this document say, suppressions left out. In a file of several, each comment belongs to the next."""
+    """What comments of this document say, suppressions left out; a comment between two documents is the second's."""
     if "vramlint:" not in file.text:
         return []
     before = file.documents[document.index - 1].root.span.end if document.index else 0
@@ -32,9 +32,8 @@ def said_in_comments(file: SourceFile, document: Document) -> list[Said]:
     said = []
     for comment in COMMENT.finditer(file.text, before, end):
         for match in SAID.finditer(file.text, comment.start(1), comment.end(1)):
-            if match[1] not in NO_KEYS:
-                said.append(Said(
-                    match[1], match[2].strip("\"'"), Span(match.start(1), match.end(1), file.path),
-                    Span(match.start(2), match.end(2), file.path),
-                ))
+            if match[1] in NO_KEYS:
+                continue
+            key_span, value_span = (Span(*match.span(group), file.path) for group in (1, 2))
+            said.append(Said(match[1], match[2].strip("\"'"), key_span, value_span))
     return said

@@ -11,10 +11,10 @@ from vramlint.dialects.comments import said_in_comments
 from vramlint.dialects.recognised import Origin, SchemaProblem
 from vramlint.dialects.schemas import run_keys
 from vramlint.dialects.tables import ABOUT, Tables
-from vramlint.dialects.values import Unfit, canonical, set_value, word
-from vramlint.dialects.walk import Findings, Section, Written
+from vramlint.dialects.values import UnfitError, canonical, set_value, word
+from vramlint.dialects.walk import Reading, Section, Written
 from vramlint.run import Value
-from vramlint.source import UNKNOWN, Document, SourceFile, Span
+from vramlint.source import UNKNOWN, SourceFile, Span
 
 PROBE = re.compile(r"(not\s+)?[\w.]*\bis_bf(?:loat)?16_supported\(\)")
 CHOICE = re.compile(r"torch\.(\w+)\s+if\s+[\w.]*\bis_bf(?:loat)?16_supported\(\)\s+else\s+torch\.\w+")
@@ -43,19 +43,18 @@ class Gathered:
         self.unknown.pop(key, None)
 
 
-def gather(
-    tables: Tables, file: SourceFile, document: Document, found: Findings, overrides: Mapping[str, Value],
-) -> Gathered:
+def gather(reading: Reading, overrides: Mapping[str, Value]) -> Gathered:
     """Everything said about the run: keys in their places, then comments, then the command line."""
     gathered = Gathered()
+    file, found = reading.file, reading.found
     by_key: dict[str, list[Written]] = {}
     for written in found.written:
         by_key.setdefault(written.key, []).append(written)
     for places in by_key.values():
         _settle(gathered, file, places)
     for section in found.sections:
-        _open_ended(tables, gathered, section)
-    for said in said_in_comments(file, document):
+        _open_ended(reading.tables, gathered, section)
+    for said in said_in_comments(file, reading.document):
         if said.key not in run_keys():
             continue
         try:
@@ -81,7 +80,7 @@ def _settle(gathered: Gathered, file: SourceFile, places: list[Written]) -> None
     chosen = [p for p in chosen if p.via is None] or chosen
     if len({repr(p.value) for p in chosen}) > 1:
         different = sorted({word(p.value)[:40] for p in chosen if p.value is not UNKNOWN})
-        _mark(gathered, file, chosen[-1], f"it is said in {len(chosen)} places ({', '.join(different)})")
+        _mark(gathered, chosen[-1], f"it is said in {len(chosen)} places ({', '.join(different)})")
         return
     _take(gathered, file, chosen[0])
 
@@ -91,25 +90,24 @@ def _take(gathered: Gathered, file: SourceFile, place: Written) -> None:
     if value is UNKNOWN:
         probed = _probed(place, file)
         if probed is None:
-            _mark(gathered, file, place, place.why or "it cannot be known from this file")
+            _mark(gathered, place, place.why or "it cannot be known from this file")
             return
         gathered.notes.append(f"{place.entry.key} asks the card for bf16: taken as a card that has it")
         value = probed
     if isinstance(value, list) and any(item is UNKNOWN for item in value):
-        _mark(gathered, file, place, "a part of it cannot be known from this file")
+        _mark(gathered, place, "a part of it cannot be known from this file")
         return
     try:
         meant = canonical(place.key, value, place.about)
-    except Unfit as error:
-        _mark(gathered, file, place, str(error))
+    except UnfitError as error:
+        _mark(gathered, place, str(error))
         return
     for key, inner in meant.items():
         gathered.values[key] = inner
         gathered.origins[key] = _origin(place)
 
 
-def _mark(gathered: Gathered, file: SourceFile, place: Written, why: str) -> None:
-    del file
+def _mark(gathered: Gathered, place: Written, why: str) -> None:
     gathered.unknown[place.key] = why
     gathered.origins[place.key] = _origin(place)
 

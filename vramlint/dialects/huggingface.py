@@ -1,7 +1,7 @@
 """What the huggingface schema cannot say: how the trainers of transformers and TRL settle keys that depend on others.
 
-Read off transformers 5.17.0 (trainer.py, modeling_utils.py), TRL 1.16.0 (trainer/*.py, scripts/utils.py) and peft 0.21.2
-(utils/other.py); older versions where a `stack` names them.
+Read off transformers 5.17.0 (trainer.py, modeling_utils.py), TRL 1.16.0 (trainer/*.py, scripts/utils.py) and peft
+0.21.2 (utils/other.py); older versions where a `stack` names them.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from collections.abc import Mapping
 
 from vramlint.dialects.gather import Gathered
 from vramlint.dialects.recognised import Origin
-from vramlint.dialects.tables import Tables, is_below
-from vramlint.dialects.walk import Findings
+from vramlint.dialects.tables import is_below
+from vramlint.dialects.walk import Reading
 from vramlint.run import Value
 from vramlint.source import Document
 
-ADAPTER_KEYS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save", "use_dora", "use_rslora")
+ADAPTER_KEYS = (
+    "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save", "use_dora", "use_rslora",
+)
 PREFERENCE = ("trl-dpo", "trl-kto")
 GENERATING = ("trl-grpo", "trl-rloo")
 CHUNKING = {"trl": "1.7"}
@@ -24,25 +26,23 @@ CHUNKING = {"trl": "1.7"}
 
 def skipped(document: Document) -> frozenset[str]:
     """Calls of a script that do not load what is trained: models loaded after training (to merge or to try it)."""
-    trained = [e.key_span.start for e in document.root.entries if e.key.partition("()")[0].endswith(("rainer.train", "Trainer.train"))]
-    if not trained:
-        return frozenset()
-    return frozenset(
-        e.key for e in document.root.entries if ".from_pretrained()" in e.key and e.key_span.start > trained[0]
-    )
+    entries = document.root.entries
+    trained = [e.key_span.start for e in entries if e.key.partition("()")[0].endswith("rainer.train")]
+    after = trained[0] if trained else document.root.span.end
+    return frozenset(e.key for e in entries if ".from_pretrained()" in e.key and e.key_span.start > after)
 
 
-def classes_for(tables: Tables, found: Findings, trainer: str) -> list[str]:
+def classes_for(reading: Reading, trainer: str) -> list[str]:
     """The classes whose defaults hold, in order of precedence.
 
     In a flat file TRL's command line reads ModelConfig; a script or a nested file has LoraConfig and its kin. A trainer
     of TRL that is given TrainingArguments keeps their values: `SFTConfig(**args.to_dict())`.
     """
-    about = tables.about["trainers"].get(trainer) or tables.about["trainers"]["transformers"]
+    trainers, found = reading.tables.about["trainers"], reading.found
+    about = trainers.get(trainer) or trainers["transformers"]
     is_nested = len(found.sections) > 1 and any("from" in s.about for s in found.sections[1:])
-    is_python = found.sections[0].node.style == "module"
-    chain: list[str] = list(about["nested" if is_nested or is_python else "flat"])
-    if is_python:
+    chain: list[str] = list(about["nested" if is_nested or reading.python else "flat"])
+    if reading.python:
         called = {str(s.about.get("from", "")).partition(" of ")[0] for s in found.sections[1:]}
         if "from_pretrained" in called:
             chain = ["from_pretrained" if name == "create_model_from_path" else name for name in chain]
@@ -113,7 +113,8 @@ def _quantisation(it: Settlement, *, is_trl: bool, flat: bool, python: bool) -> 
         it.infer("bnb_4bit_compute_dtype", it.values["dtype"], "TRL computes 4-bit weights in dtype")
     if is_trl and is_quantised and it.values["use_peft"]:
         it.infer("autocast_adapter_dtype", False, "TRL turns adapters on a quantised base to bf16")
-    if is_quantised and it.values["use_peft"] and not is_trl and not python and not it.said.is_said("prepare_model_for_kbit_training"):
+    is_open = not it.said.is_said("prepare_model_for_kbit_training") and not is_trl and not python
+    if is_quantised and it.values["use_peft"] and is_open:
         it.open["prepare_model_for_kbit_training"] = (
             "whether the script calls prepare_model_for_kbit_training is not stated: "
             "state `prepare_model_for_kbit_training: true` or `false`"
@@ -125,7 +126,8 @@ def _checkpointing(it: Settlement, *, is_trl: bool) -> None:
     by_trainer = bool(values["gradient_checkpointing"])
     prepared = bool(values["prepare_model_for_kbit_training"] and (values["load_in_4bit"] or values["load_in_8bit"]))
     # In a script the call itself turns checkpointing on, by default and with PyTorch's own variant.
-    from_call = prepared and it.said.origins.get("prepare_model_for_kbit_training", Origin("default")).kind == "inferred"
+    called = it.said.origins.get("prepare_model_for_kbit_training", Origin("default"))
+    from_call = prepared and called.kind == "inferred"
     if from_call and not by_trainer and "_prepare_checkpointing" in it.said.unknown:
         it.doubt("gradient_checkpointing", it.said.unknown["_prepare_checkpointing"])
     if from_call and not by_trainer and said.get("_prepare_checkpointing", True):
@@ -172,7 +174,7 @@ def _sequence(it: Settlement, *, is_trl: bool) -> None:
         if isinstance(prompt, int) and isinstance(completion, int):
             it.infer("max_length", prompt + completion, "max_prompt_length + max_completion_length")
         else:
-            it.doubt("max_length", "completions are bounded but prompts are not: state max_length, prompt and completion in tokens")
+            it.doubt("max_length", "prompts have no bound: state max_length, the tokens of prompt and completion")
     elif values["max_length"] is None:
         it.doubt("max_length", "max_length is null, so nothing is cut: state the longest sequence, in tokens")
 
@@ -180,7 +182,9 @@ def _sequence(it: Settlement, *, is_trl: bool) -> None:
 def _loss(it: Settlement) -> None:
     if it.trainer != "trl-sft" or it.values["loss_type"] not in ("nll", "chunked_nll", None):
         return
-    chunks = it.values["loss_type"] == "chunked_nll" if is_below(it.stack, CHUNKING) else not it.values["label_smoothing_factor"]
+    chunks = not it.values["label_smoothing_factor"]
+    if is_below(it.stack, CHUNKING):
+        chunks = it.values["loss_type"] == "chunked_nll"
     it.values["loss_type"] = "chunked_nll" if chunks else "nll"
     if not it.said.is_said("loss_type"):
         why = "SFTTrainer of TRL computes the loss in chunks" if chunks else "the loss needs all logits"
@@ -192,9 +196,11 @@ def _reference(it: Settlement) -> None:
     values = it.values
     if it.trainer in PREFERENCE:
         held = not values["use_peft"] and not values["precompute_ref_log_probs"]
-        it.infer("reference_model", held, "TRL copies the model unless adapters are trained or its log-probabilities computed before")
+        why = "TRL copies the model" if held else "adapters are switched off" if values["use_peft"] else "it ran before"
+        it.infer("reference_model", held, why)
     elif it.trainer in GENERATING:
-        it.infer("reference_model", bool(values["beta"]) and not values["use_peft"], "TRL holds a reference where beta is not 0")
+        held = bool(values["beta"]) and not values["use_peft"]
+        it.infer("reference_model", held, "TRL holds a reference where beta is not 0 and no adapters are trained")
 
 
 def _sharding(it: Settlement) -> None:

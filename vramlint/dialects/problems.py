@@ -1,4 +1,4 @@
-"""What a document says that its framework does not take: each at its place, in our words, with the edit that mends it."""
+"""What a document says that its framework does not take: each at its place, with the edit that mends it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from vramlint.dialects.judge import UNKNOWN_KEYS, Verdict, judged
 from vramlint.dialects.recognised import SchemaProblem
 from vramlint.dialects.tables import Json, Tables
 from vramlint.dialects.values import number, takes, word
-from vramlint.dialects.walk import Findings, Stray
+from vramlint.dialects.walk import Reading, Stray
 from vramlint.findings import Fix, Safety
-from vramlint.source import Document, Effective, Entry, Path, Rename, Resolved, Set, SourceFile, Span
+from vramlint.source import Document, Effective, Entry, Path, Rename, Resolved, Set, Span
 
 NEAR = 0.75
 MOST_PROBLEMS = 50
 
 
-def problems_of(
-    tables: Tables, file: SourceFile, document: Document, values: Effective, found: Findings, gathered: Gathered,
-    closed: bool,
-) -> Iterator[SchemaProblem]:
+def problems_of(reading: Reading, gathered: Gathered, *, closed: bool) -> Iterator[SchemaProblem]:
     """Every problem, in no order. `closed` says that a key which no class has is ignored by the framework."""
-    reference = tables.about.get("roots", {}).get(file.format) or tables.about.get("roots", {}).get("", "#")
+    tables, document, values, found = reading.tables, reading.document, reading.values, reading.found
+    reference = tables.root_reference(reading.file.format)
     data = values.plain(values.root)
     valid, _ = check(tables, tables.at(reference), data)
     if not valid:
@@ -51,13 +49,13 @@ def _invalid(values: Effective, verdict: Verdict, document: Document) -> SchemaP
     resolved = values.get(verdict.path)
     if resolved is None or not verdict.path:
         return None
-    name = next((str(step) for step in reversed(verdict.path) if isinstance(step, str)), "")
+    name = _name_of(verdict.path)
     span = _span_of(values, verdict.path, resolved)
     found = verdict.found
     if isinstance(found, str) and verdict.keyword == "type" and _takes_number(verdict.schema):
         value = number(found)
         if not isinstance(value, str) and math.isfinite(value):
-            return _number_as_text(values, verdict, span, name, found, value, document)
+            return _number_as_text(values, verdict, span, value, document)
     if verdict.keyword == "enum":
         return _no_such_word(verdict, span, name, document)
     if verdict.keyword in ("minimum", "maximum", "exclusiveMinimum"):
@@ -65,6 +63,11 @@ def _invalid(values: Effective, verdict: Verdict, document: Document) -> SchemaP
         return SchemaProblem("minimum", message, span, verdict.path)
     message = f"{name} takes {takes(verdict.schema)}, not {_shown(found)}{_kind(found)}"
     return SchemaProblem("type", message, span, verdict.path, *_retyped(verdict, document))
+
+
+def _name_of(path: Path) -> str:
+    """The key that a place is under."""
+    return next((str(step) for step in reversed(path) if isinstance(step, str)), "")
 
 
 def _retyped(verdict: Verdict, document: Document) -> tuple[str | None, tuple[str, ...], tuple[Fix, ...]]:
@@ -78,9 +81,9 @@ def _retyped(verdict: Verdict, document: Document) -> tuple[str | None, tuple[st
 
 
 def _number_as_text(
-    values: Effective, verdict: Verdict, span: Span, name: str, text: str, value: float, document: Document,
+    values: Effective, verdict: Verdict, span: Span, value: float, document: Document,
 ) -> SchemaProblem:
-    shown = spelled(value)
+    shown, text, name = spelled(value), verdict.found, _name_of(verdict.path)
     fix = Fix(f"write {shown}", Safety.SAFE, operations=(Set(verdict.path, value, document.index),))
     reader = "YAML 1.1 reads" if values.file.format == "yaml" else "the file has"
     return SchemaProblem(
@@ -97,14 +100,14 @@ def _no_such_word(verdict: Verdict, span: Span, name: str, document: Document) -
         return SchemaProblem(
             "enum", f"{name}: YAML 1.1 reads no as false", span, verdict.path, '"no"', ('write "no"',), (fix,),
         )
+    message = f"{name} does not take {_shown(found)}"
     near = difflib.get_close_matches(str(found), words, n=1, cutoff=0.6)
     if near:
         fix = Fix(f"write {near[0]}", Safety.UNSAFE, operations=(Set(verdict.path, near[0], document.index),))
-        return SchemaProblem(
-            "enum", f"{name} does not take {_shown(found)}", span, verdict.path, near[0], (f"did you mean {near[0]!r}?",), (fix,),
-        )
+        help_text = (f"did you mean {near[0]!r}?",)
+        return SchemaProblem("enum", message, span, verdict.path, near[0], help_text, (fix,))
     some = ", ".join(words[:8]) + (" …" if len(words) > 8 else "")
-    return SchemaProblem("enum", f"{name} does not take {_shown(found)}", span, verdict.path, None, (f"it takes {some}",))
+    return SchemaProblem("enum", message, span, verdict.path, None, (f"it takes {some}",))
 
 
 def _unknown(tables: Tables, stray: Stray, document: Document, closed: bool) -> SchemaProblem | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from typing import Any
 
 from vramlint.dialects import huggingface
 from vramlint.dialects.comments import said_in_comments
@@ -15,11 +16,11 @@ from vramlint.dialects.schemas import dialect_names
 from vramlint.dialects.tables import Tables, tables
 from vramlint.dialects.trainers import Trainers, trainers_of
 from vramlint.dialects.values import fitted_default
-from vramlint.dialects.walk import REPEATED, Findings, walk
+from vramlint.dialects.walk import REPEATED, Reading, reading_of
 from vramlint.run import Run, Value
 from vramlint.source import Document, Effective, SourceFile, Span, effective
 
-RUN_DEFAULTS: dict[str, Value] = {
+RUN_DEFAULTS: dict[str, Any] = {
     field.name: field.default for field in fields(Run) if field.name not in ("unknown", "stack", "trainer")
 }
 
@@ -44,7 +45,8 @@ def recognise(
         except KeyError:
             return None
         if dialect is not None or _is_in(known, names):
-            return _read(known, file, document, values, overrides or {}, stack or {})
+            skipped = huggingface.skipped(document) if file.format == "python" else frozenset()
+            return _read(reading_of(known, document, values, skipped), overrides or {}, stack or {})
     return None
 
 
@@ -72,21 +74,15 @@ def _is_in(known: Tables, names: frozenset[str]) -> bool:
     return any(all(counts[group] >= least for group, least in needed.items()) for needed in marks["any"])
 
 
-def _read(
-    known: Tables, file: SourceFile, document: Document, values: Effective, overrides: Mapping[str, Value],
-    stack: Mapping[str, str],
-) -> Recognised:
-    python = file.format == "python"
-    skipped = huggingface.skipped(document) if python else frozenset()
-    found = walk(known, values, known.root(file.format), skipped)
-    gathered = gather(known, file, document, found, overrides)
-    trainers = trainers_of(known, found, gathered.values.get("trainer"))
+def _read(reading: Reading, overrides: Mapping[str, Value], stack: Mapping[str, str]) -> Recognised:
+    gathered = gather(reading, overrides)
+    trainers = trainers_of(reading, gathered.values.get("trainer"))
     runs: list[Run] = []
     origins: dict[str, Origin] = {}
     notes = list(gathered.notes)
     open_facts = [trainers.open] if trainers.open else []
     for trainer in trainers.candidates:
-        settlement, defaults = _settled(known, found, gathered, trainer, stack, python)
+        settlement, defaults = _settled(reading, gathered, trainer, stack)
         made = Run(
             **{k: v for k, v in settlement.values.items() if k in RUN_DEFAULTS},  # type: ignore[arg-type]  # the schema's types
             trainer=trainer, unknown=settlement.unknown, stack=stack,  # type: ignore[arg-type]
@@ -100,42 +96,44 @@ def _read(
             origins.setdefault(key, origin)
         notes += [note for note in settlement.notes if note not in notes]
     origins["trainer"] = gathered.origins.get("trainer") or Origin("inferred", why=trainers.why)
-    problems = [*gathered.problems, *problems_of(known, file, document, values, found, gathered, _closed(trainers, python))]
+    problems = [*gathered.problems, *problems_of(reading, gathered, closed=_closed(trainers, reading.python))]
     return Recognised(
-        known.name, tuple(runs), origins, tuple(problems), document.index, _span(found, python),
+        reading.tables.name, tuple(runs), origins, tuple(problems), reading.document.index, _span(reading),
         "; ".join(open_facts) or None, tuple(notes),
     )
 
 
 def _settled(
-    known: Tables, found: Findings, gathered: Gathered, trainer: str, stack: Mapping[str, str], python: bool,
+    reading: Reading, gathered: Gathered, trainer: str, stack: Mapping[str, str],
 ) -> tuple[Settlement, dict[str, Origin]]:
     """The values in force under one trainer: said, else the default of its classes, else the run's own."""
-    classes = huggingface.classes_for(known, found, trainer)
+    classes = huggingface.classes_for(reading, trainer)
     values: dict[str, Value] = {}
     origins: dict[str, Origin] = {}
     for key, own in RUN_DEFAULTS.items():
         if key in gathered.values:
             values[key] = gathered.values[key]
             continue
-        default = known.default(key, classes, stack)
+        default = reading.tables.default(key, classes, stack)
         values[key] = own if default is None else fitted_default(key, default.value)
         origins[key] = Origin("default", why=default.why if default else "nothing in the file says otherwise")
     settlement = Settlement(gathered, trainer, stack, values)
-    is_flat = not python and "ModelConfig" in classes
-    settle(settlement, flat=is_flat, python=python)
+    is_flat = not reading.python and "ModelConfig" in classes
+    settle(settlement, flat=is_flat, python=reading.python)
     return settlement, origins
 
 
 def _closed(trainers: Trainers, python: bool) -> bool:
-    """Whether a key that the classes lack means nothing: TRL's command line has no others, a script of one's own may."""
+    """Whether a key that the classes lack means nothing: so in TRL's command line, not in a script of one's own."""
     return not python and all(name.startswith("trl-") for name in trainers.candidates)
 
 
-def _span(found: Findings, python: bool) -> Span | None:
+def _span(reading: Reading) -> Span | None:
     """Where a finding about the whole document points: its first key, or the call that configures the training."""
-    if python:
-        called = [s for s in found.sections[1:] if "TrainingArguments" in s.name or s.name.endswith("Config()")] or found.sections[1:]
+    found = reading.found
+    if reading.python:
+        called = [s for s in found.sections[1:] if "TrainingArguments" in s.name or s.name.endswith("Config()")]
+        called = called or found.sections[1:]
         if called:
             start = called[0].node.span
             return Span(start.start, start.start + len(called[0].name.removesuffix("()")), start.path)

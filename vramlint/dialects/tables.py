@@ -34,10 +34,14 @@ class Tables:
         self._resolved: dict[int, Json] = {}
         self._defaults: dict[str, dict[str, Json]] = {}
 
-    def root(self, format: str) -> Json:
+    def root(self, file_format: str) -> Json:
         """The schema of a whole document of that format."""
-        roots = self.about.get("roots", {})
-        return self.at(roots.get(format) or roots.get("", "#"))
+        return self.at(self.root_reference(file_format))
+
+    def root_reference(self, file_format: str) -> str:
+        """Where in the schema that of a whole document of that format is."""
+        roots: dict[str, str] = self.about.get("roots", {})
+        return roots.get(file_format) or roots.get("", "#")
 
     def at(self, reference: str) -> Json:
         """The node that a reference `#/…` names."""

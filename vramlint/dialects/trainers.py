@@ -1,4 +1,4 @@
-"""Which trainer a document means: stated, by the class called, by keys that only some trainers have; else it stays open."""
+"""Which trainer a document means: stated, by the class called, by keys that only some have; else it stays open."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from vramlint.dataclass import dataclass
 from vramlint.dialects.tables import Tables
 from vramlint.dialects.values import word
-from vramlint.dialects.walk import Findings
+from vramlint.dialects.walk import Findings, Reading
 from vramlint.run import Value
 
 BARE = ("transformers", "trl-sft")
@@ -29,10 +29,11 @@ class Trainers:
     open: str | None = None
 
 
-def trainers_of(tables: Tables, found: Findings, stated: Value) -> Trainers:
+def trainers_of(reading: Reading, stated: Value) -> Trainers:
     """The trainers that may run the document. `stated` is the key `trainer`, wherever it was said."""
     if isinstance(stated, str):
         return Trainers((stated,), "stated")
+    tables, found = reading.tables, reading.found
     called = [section for section in found.sections if "trainer" in section.about]
     if called:
         names = tuple(dict.fromkeys(str(section.about["trainer"]) for section in called))

@@ -18,7 +18,7 @@ BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "n
 NULLS = ("null", "none", "~", "")
 
 
-class Unfit(ValueError):
+class UnfitError(ValueError):
     """A value that a canonical key cannot hold; the message says what it takes."""
 
 
@@ -30,7 +30,7 @@ def word(value: Any) -> str:
 
 
 def canonical(key: str, value: Any, about: Json) -> dict[str, Value]:
-    """The canonical keys and values that a written value comes to, usually one. Raises `Unfit`."""
+    """The canonical keys and values that a written value comes to, usually one. Raises `UnfitError`."""
     words = about.get("values", {})
     if not isinstance(value, dict | list) and word(value) in words:
         meant = words[word(value)]
@@ -43,7 +43,7 @@ def canonical(key: str, value: Any, about: Json) -> dict[str, Value]:
 
 
 def fitted(key: str, value: Any) -> Value:
-    """The value as its canonical key holds it: lists become tuples, 8.0 becomes 8. Raises `Unfit`."""
+    """The value as its canonical key holds it: lists become tuples, 8.0 becomes 8. Raises `UnfitError`."""
     described = run_keys()[key]
     kinds = [described["type"]] if isinstance(described["type"], str) else described["type"]
     if isinstance(value, str) and "string" not in kinds and ("integer" in kinds or "number" in kinds):
@@ -58,14 +58,15 @@ def fitted(key: str, value: Any) -> Value:
     if isinstance(value, float) and value.is_integer() and "number" not in kinds:
         value = int(value)
     if not any(is_of(value, kind) for kind in kinds if kind != "array"):
-        raise Unfit(f"{key} takes {takes(described)}, not {word(value)!s:.60}")
+        raise UnfitError(f"{key} takes {takes(described)}, not {word(value)!s:.60}")
     if "enum" in described and value not in described["enum"]:
-        raise Unfit(f"{key} takes {takes(described)}, not {value!s:.60}{did_you_mean(str(value), described['enum'])}")
+        near = did_you_mean(str(value), described["enum"])
+        raise UnfitError(f"{key} takes {takes(described)}, not {value!s:.60}{near}")
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not math.isfinite(value):
-            raise Unfit(f"{key} takes {takes(described)}, not {value}")
+            raise UnfitError(f"{key} takes {takes(described)}, not {value}")
         if value < described.get("minimum", value) or value > described.get("maximum", value):
-            raise Unfit(f"{key} takes {takes(described)}, not {value}")
+            raise UnfitError(f"{key} takes {takes(described)}, not {value}")
     result: Value = value
     return result
 

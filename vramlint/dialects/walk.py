@@ -1,4 +1,4 @@
-"""One walk over a document beside its schema: which canonical keys are written where, and which keys the schema lacks."""
+"""One walk over a document beside its schema: which canonical keys stand where, and which keys the schema lacks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from vramlint.dataclass import dataclass
 from vramlint.dialects.tables import ABOUT, Json, Tables
-from vramlint.source import UNKNOWN, Effective, Entry, Node, Path, Resolved, Span
+from vramlint.source import UNKNOWN, Document, Effective, Entry, Node, Path, Resolved, SourceFile, Span
 
 MOST_DEPTH = 12
 REPEATED = re.compile(r"#\d+$")
@@ -18,8 +18,8 @@ REPEATED = re.compile(r"#\d+$")
 class Written:
     """A canonical key said by the document.
 
-    `value` is the data as written, `UNKNOWN` with `why` where it cannot be known. `about` is the schema's mapping for it,
-    `described` the property's whole schema. `implied` is set where the key follows from something being there at all.
+    `value` is the data as written, `UNKNOWN` with `why` where it cannot be known. `about` is the schema's mapping for
+    it, `described` the property's whole schema. `implied` says what it follows from where it is not itself written.
     """
 
     key: str
@@ -69,12 +69,29 @@ class Findings:
     names: dict[str, list[tuple[Path, Entry, Any]]] = field(default_factory=dict)
 
 
-def walk(tables: Tables, effective: Effective, root: Json, skipped: frozenset[str] = frozenset()) -> Findings:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One document beside one dialect's tables: its values in force and what the walk over it found."""
+
+    tables: Tables
+    file: SourceFile
+    document: Document
+    values: Effective
+    found: Findings
+
+    @property
+    def python(self) -> bool:
+        """Whether the document is a script: its sections are calls."""
+        return self.file.format == "python"
+
+
+def reading_of(tables: Tables, document: Document, values: Effective, skipped: frozenset[str] = frozenset()) -> Reading:
     """What the document says in the schema's words; `skipped` are keys of the root that do not count."""
     found = Findings()
-    section = Section((), effective.root, root, tables.resolved(root).get(ABOUT, {}))
-    _walk(tables, effective, section, found, skipped)
-    return found
+    root = tables.root(values.file.format)
+    section = Section((), values.root, root, tables.resolved(root).get(ABOUT, {}))
+    _walk(tables, values, section, found, skipped)
+    return Reading(tables, values.file, document, values, found)
 
 
 def _walk(tables: Tables, effective: Effective, section: Section, found: Findings, skipped: frozenset[str]) -> None:

@@ -7,12 +7,22 @@ from collections.abc import Sequence
 from vramlint.dataclass import dataclass
 from vramlint.dialects import huggingface
 from vramlint.dialects.recognised import Recognised
-from vramlint.dialects.tables import ABOUT, Json, Tables, tables
+from vramlint.dialects.tables import ABOUT, Json, tables
 from vramlint.dialects.values import word
-from vramlint.dialects.walk import Findings, Section, walk
+from vramlint.dialects.walk import Reading, Section, reading_of
 from vramlint.run import Change, Value
 from vramlint.source import (
-    Delete, Document, Effective, Expression, Insert, Node, Operation, Path, PlainValue, Set, SourceFile, effective,
+    Delete,
+    Document,
+    Expression,
+    Insert,
+    Node,
+    Operation,
+    Path,
+    PlainValue,
+    Set,
+    SourceFile,
+    effective,
 )
 
 
@@ -37,13 +47,13 @@ def to_operations(
 ) -> tuple[Operation, ...] | Refusal:
     """The operations that make the changes, or why they cannot be made in this file.
 
-    A change to what already holds needs none. Values are written in the dialect's words; a new key goes into the group or
-    call that has keys of its class, beside its nearest relative.
+    A change to what already holds needs none. Values are written in the dialect's words; a new key goes into the group
+    or call that has keys of its class, beside its nearest relative.
     """
     known = tables(recognised.dialect)
     values = effective(file, document)
     skipped = huggingface.skipped(document) if file.format == "python" else frozenset()
-    writer = _Writer(known, file, document, recognised, values, walk(known, values, known.root(file.format), skipped))
+    writer = _Writer(reading_of(known, document, values, skipped), recognised)
     operations: list[Operation] = []
     for change in changes:
         made = writer.operation(change)
@@ -51,28 +61,19 @@ def to_operations(
             return made
         if made is not None and made not in operations:
             operations.append(made)
-    return tuple(_one_after_another(operations))
-
-
-def _one_after_another(operations: list[Operation]) -> list[Operation]:
-    """Two insertions behind the same sibling would touch the same text: the second goes behind another."""
-    return operations
+    return tuple(operations)
 
 
 class _Writer:
     """One document to be changed."""
 
-    def __init__(
-        self, known: Tables, file: SourceFile, document: Document, recognised: Recognised, values: Effective, found: Findings,
-    ) -> None:
-        self._tables = known
-        self._file = file
-        self._document = document
+    def __init__(self, reading: Reading, recognised: Recognised) -> None:
+        self._reading = reading
+        self._tables = reading.tables
+        self._document = reading.document
         self._recognised = recognised
-        self._values = values
-        self._found = found
-        self._python = file.format == "python"
-        self._taken: set[tuple[Path, str]] = set()
+        self._values = reading.values
+        self._found = reading.found
 
     def operation(self, change: Change) -> Operation | Refusal | None:
         """The operation for one change; None where the file already says or means it."""
@@ -87,7 +88,8 @@ class _Writer:
             return self._set(path, change)
         if change.delete:
             return None
-        if all(getattr(run, change.key) == change.value and change.key not in run.unknown for run in self._recognised.runs):
+        runs = self._recognised.runs
+        if all(getattr(run, change.key) == change.value and change.key not in run.unknown for run in runs):
             return None
         if kind == "inferred" and path:
             return Refusal(f"{change.key} follows from {path[-1]}, which would have to go")
@@ -113,14 +115,13 @@ class _Writer:
         if isinstance(written, Refusal):
             return written
         after = self._sibling(home)
-        self._taken.add((home.section.path, home.name))
         if node.kind != "map" or (node.style == "module"):
             return Refusal(f"this file has no place for {change.key}")
         return Insert(home.section.path, home.name, written, after, self._document.index)
 
     def _home(self, key: str) -> Home | None:
         """The first mapping, in the order of the classes of the run, that may hold the key under one of its names."""
-        classes = huggingface.classes_for(self._tables, self._found, self._recognised.runs[0].trainer)
+        classes = huggingface.classes_for(self._reading, self._recognised.runs[0].trainer)
         sections = [s for s in self._found.sections if s.node.kind == "map" and s.node.style != "module"]
         found = []
         for section in sections:
@@ -138,7 +139,7 @@ class _Writer:
         relatives = sum(_stem(e.key) == _stem(name) for e in section.node.entries)
         of_class = next((i for i, c in enumerate(classes) if self._of_class(c, name, key)), len(classes))
         is_root = section.path == ()
-        return (of_class, -relatives if not self._python else 0, place, int(is_root), int(name != key))
+        return (of_class, -relatives if not self._reading.python else 0, place, int(is_root), int(name != key))
 
     def _of_class(self, class_name: str, name: str, key: str) -> bool:
         described = self._tables.keys(self._tables.schema["$defs"][class_name]).get(name)
@@ -150,7 +151,8 @@ class _Writer:
         related = [e.key for e in entries if _stem(e.key) == _stem(home.name)]
         beside = [e.key for e in entries if e.key in BESIDE.get(home.name, ())]
         plain = [e.key for e in entries if e.value.kind in ("scalar", "opaque") and e.value.locked is None]
-        return (beside or related or plain or [None])[-1]
+        found = beside or related or plain
+        return found[-1] if found else None
 
     def _section_of(self, path: Path) -> Section | None:
         return next((s for s in self._found.sections if s.path == path[:-1]), None)
@@ -162,8 +164,8 @@ class _Writer:
 
     def _written(self, described: Json, key: str, value: Value, node: Node | None) -> PlainValue | Refusal:
         """A canonical value in the words of the file."""
-        words = described.get(ABOUT, {}).get("values", {})
-        if self._python and isinstance(value, str) and node is not None and node.style == "attribute":
+        words: dict[str, Value] = described.get(ABOUT, {}).get("values", {})
+        if self._reading.python and isinstance(value, str) and node is not None and node.style == "attribute":
             return Expression(f"torch.{value}")
         allowed = described.get("enum")
         if allowed is not None and not isinstance(value, tuple) and value not in allowed:
@@ -175,7 +177,12 @@ class _Writer:
         if isinstance(value, bool) and kinds == "string":
             meant = [w for w, canonical in words.items() if canonical == value]
             return meant[0] if meant else Refusal(f"{key} cannot be {word(value)} here")
-        return list(value) if isinstance(value, tuple) else value
+        return plain(value)
+
+
+def plain(value: Value) -> PlainValue:
+    """A canonical value as data to be written: tuples are lists."""
+    return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 BESIDE = {
