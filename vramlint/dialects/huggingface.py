@@ -25,11 +25,12 @@ CHUNKING = {"trl": "1.7"}
 
 
 def skipped(document: Document) -> frozenset[str]:
-    """Calls of a script that do not load what is trained: models loaded after training (to merge or to try it)."""
+    """Calls of a script that do not load what is trained: models loaded behind the trainer, to merge or to try it."""
     entries = document.root.entries
-    trained = [e.key_span.start for e in entries if e.key.partition("()")[0].endswith("rainer.train")]
-    after = trained[0] if trained else document.root.span.end
-    return frozenset(e.key for e in entries if ".from_pretrained()" in e.key and e.key_span.start > after)
+    loads = [e for e in entries if e.key.partition("()")[0].endswith(".from_pretrained") and "Model" in e.key]
+    trainers = [e.key_span.start for e in entries if e.key.partition("()")[0].endswith("Trainer")]
+    behind = [e.key for e in loads if trainers and e.key_span.start > trainers[0]]
+    return frozenset(behind) if len(behind) < len(loads) else frozenset()
 
 
 def classes_for(reading: Reading, trainer: str) -> list[str]:

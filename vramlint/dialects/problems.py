@@ -13,9 +13,9 @@ from vramlint.dialects.judge import UNKNOWN_KEYS, Verdict, judged
 from vramlint.dialects.recognised import SchemaProblem
 from vramlint.dialects.tables import Json, Tables
 from vramlint.dialects.values import number, takes, word
-from vramlint.dialects.walk import Reading, Stray
+from vramlint.dialects.walk import MOST_DEPTH, Reading, Stray, said_elsewhere
 from vramlint.findings import Fix, Safety
-from vramlint.source import Document, Effective, Entry, Path, Rename, Resolved, Set, Span
+from vramlint.source import UNKNOWN, Document, Effective, Entry, Node, Path, Rename, Resolved, Set, Span
 
 NEAR = 0.75
 MOST_PROBLEMS = 50
@@ -25,7 +25,7 @@ def problems_of(reading: Reading, gathered: Gathered, *, closed: bool) -> Iterat
     """Every problem, in no order. `closed` says that a key which no class has is ignored by the framework."""
     tables, document, values, found = reading.tables, reading.document, reading.values, reading.found
     reference = tables.root_reference(reading.file.format)
-    data = values.plain(values.root)
+    data = values.plain(values.root) if not reading.python else _data_of(values, values.root, 0)
     valid, _ = check(tables, tables.at(reference), data)
     if not valid:
         verdicts = [v for v in judged(tables, reference, data) if v.keyword not in UNKNOWN_KEYS]
@@ -42,6 +42,19 @@ def problems_of(reading: Reading, gathered: Gathered, *, closed: bool) -> Iterat
     for key in tables.about.get("required", ()):
         if not gathered.is_said(key):
             yield SchemaProblem("required", f"missing {key!r}", None, (), key, (f"state {key}",))
+
+
+def _data_of(values: Effective, node: Node, depth: int) -> Any:
+    """A script's values as data, those that only the running script knows as `UNKNOWN`."""
+    if depth > MOST_DEPTH:
+        return UNKNOWN
+    found = values.scalar(node)
+    node = found.node
+    if node.kind == "map" and (depth <= 1 or said_elsewhere(node) is None):
+        return {key: _data_of(values, entry.value, depth + 1) for key, (entry, _) in values.entries(node).items()}
+    if node.kind == "seq":
+        return [_data_of(values, item, depth + 1) for item in node.items]
+    return UNKNOWN if node.kind == "map" or said_elsewhere(node) is not None else found.value
 
 
 def _invalid(values: Effective, verdict: Verdict, document: Document) -> SchemaProblem | None:

@@ -109,7 +109,8 @@ def _walk(tables: Tables, effective: Effective, section: Section, found: Finding
                 found.strays.append(Stray(path, entry, section))
             continue
         resolved = effective.get(path) or Resolved(UNKNOWN, entry.value, None, "it cannot be followed")
-        found.names.setdefault(name, []).append((path, entry, resolved.value))
+        value = effective.plain(path) if resolved.node.kind == "seq" else resolved.value
+        found.names.setdefault(name, []).append((path, entry, value))
         described = tables.resolved(schema)
         about = described.get(ABOUT, {})
         if "renamed" in about:
@@ -141,11 +142,22 @@ def _take(tables: Tables, effective: Effective, found: Findings, place: Place) -
             name = REPEATED.sub("", str(place.path[-1]))
             _walk(tables, effective, Section(place.path, node, place.schema, about, name), found, frozenset())
     elif "key" in about:
-        value = effective.plain(node) if node.kind in ("map", "seq") else place.resolved.value
+        value, why = effective.plain(place.path) if node.kind in ("map", "seq") else place.resolved.value, place.resolved.why
+        if (elsewhere := said_elsewhere(node)) is not None:
+            value, why = UNKNOWN, elsewhere
         found.written.append(Written(
-            about["key"], value, place.path, place.entry, about, place.described, place.resolved.why,
+            about["key"], value, place.path, place.entry, about, place.described, why,
             place.resolved.via or place.merged,
         ))
+
+
+def said_elsewhere(node: Node) -> str | None:
+    """Why a Python value that has a name is not to be known: what a call gives, an attribute that is no number type."""
+    if node.kind == "map" and node.style == "call" and node.target != "dict":
+        return f"it is what the call {node.target or 'of a function'}() gives"
+    if node.style == "attribute" and not str(node.value).startswith("torch."):
+        return f"it is {node.value}, which is said elsewhere"
+    return None
 
 
 def _imply(sets: Any, section: Section, found: Findings, entry: Entry | None = None) -> None:
