@@ -1,0 +1,100 @@
+"""A measured case (the fields of `lab/case.py`) as a `Run` and an `Architecture`, so that its estimate can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from lab.case import architecture_fields, complete
+from vramlint.catalog import Architecture, architecture_from_config
+from vramlint.run import Run
+
+TRAINERS = {
+    "hf": "transformers", "sft": "trl-sft", "dpo": "trl-dpo", "reward": "trl-reward", "kto": "trl-kto", "grpo": "trl-grpo",
+}
+
+
+def run_of(case: Mapping[str, Any]) -> Run:
+    """The run that the case measures, as `lab/phantom` builds it."""
+    c = complete(case)
+    trainer = TRAINERS[c["trainer"]]
+    quantized = c["method"] == "qlora"
+    peft = c["method"] != "full"
+    trl = trainer != "transformers"
+    targets = c["lora_targets"]
+    compute = "float16" if c["amp"] == "fp16" else "bfloat16"
+    return Run(
+        model_name_or_path=c["arch"] if isinstance(c["arch"], str) else "case",
+        dtype=c["weights"],
+        attn_implementation=c["attn"],
+        trainer=trainer,  # type: ignore[arg-type]
+        prepare_model_for_kbit_training=quantized and bool(c["kbit_prepare"]),
+        load_in_4bit=quantized and c["bits"] == 4,
+        load_in_8bit=quantized and c["bits"] == 8,
+        bnb_4bit_quant_type=c["quant_type"],
+        bnb_4bit_use_double_quant=bool(c["double_quant"]),
+        bnb_4bit_compute_dtype=compute,  # type: ignore[arg-type]
+        use_peft=peft,
+        lora_r=int(c["lora_r"]),
+        lora_alpha=2 * int(c["lora_r"]),
+        lora_dropout=float(c["lora_dropout"]),
+        lora_target_modules=targets if isinstance(targets, str) else tuple(targets) if peft and targets else None,
+        lora_modules_to_save=tuple(c["modules_to_save"]) if c["modules_to_save"] else None,
+        lora_bias=str(c["lora_bias"]),
+        use_rslora=bool(c["rslora"]),
+        use_dora=bool(c["dora"]),
+        autocast_adapter_dtype=bool(c["autocast_adapters"]),
+        unfrozen_parameters=tuple(c["unfrozen"]) if c["unfrozen"] else None,
+        per_device_train_batch_size=int(c["batch"]),
+        per_device_eval_batch_size=int(c["eval_batch"] or c["batch"]),
+        gradient_accumulation_steps=int(c["grad_accum"]),
+        max_length=int(c["seq"]),
+        padding=bool(c["padded"]),  # every row says truly whether a mask was built: lab/data/README.md
+        packing=bool(c["packing"]),
+        padding_free=bool(c["padding_free"]),
+        bf16=c["amp"] == "bf16",
+        fp16=c["amp"] == "fp16",
+        gradient_checkpointing=bool(c["checkpointing"]),
+        use_reentrant=bool(c["reentrant"]),
+        activation_offloading=bool(c["offload"]),
+        use_liger_kernel=bool(c["liger"]),
+        liger_kernel_config=tuple(c["liger_parts"]) if c["liger_parts"] else None,
+        loss_type=c["loss_type"],
+        max_grad_norm=float(c["max_grad_norm"]),
+        neftune_noise_alpha=c["neftune"],
+        torch_empty_cache_steps=c["empty_cache_steps"],
+        label_smoothing_factor=float(c["label_smoothing"]),
+        optim=str(c["optim"]),
+        optim_args=c["optim_args"],
+        optim_target_modules=_names(c["optim_targets"]),
+        eval_strategy="steps" if c["eval_batch"] else "no",
+        eval_accumulation_steps=c["eval_accumulation"],
+        prediction_loss_only=bool(c["loss_only"]),
+        beta=c["beta"],
+        reference_model=bool(c["reference"]) and not peft if trainer in ("trl-dpo", "trl-kto", "trl-grpo") else None,
+        precompute_ref_log_probs=bool(c["precompute_ref"]),
+        max_completion_length=int(c["completion"]) if trainer == "trl-grpo" else None,
+        num_generations=int(c["num_generations"]) if trainer == "trl-grpo" else None,
+        num_iterations=int(c["num_iterations"]),
+        steps_per_generation=c["steps_per_generation"],
+        stack=MappingProxyType({}),
+    )
+
+
+def architecture_of(case: Mapping[str, Any]) -> Architecture:
+    """The architecture of the case's model."""
+    fields = architecture_fields(complete(case))
+    fields.setdefault("kind", complete(case)["head"])
+    return architecture_from_config(fields)
+
+
+def capability_of(case: Mapping[str, Any]) -> tuple[int, int]:
+    """The compute capability that the case was measured with."""
+    measured = case.get("measured") or {}
+    major, minor = str(measured.get("capability") or complete(case)["capability"]).split(".")
+    return int(major), int(minor)
+
+
+def _names(targets: Any) -> tuple[str, ...] | str | None:
+    return targets if targets is None or isinstance(targets, str) else tuple(targets)
