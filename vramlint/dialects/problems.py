@@ -18,6 +18,9 @@ from vramlint.findings import Fix, Safety
 from vramlint.source import UNKNOWN, Document, Effective, Entry, Node, Path, Rename, Resolved, Set, Span
 
 NEAR = 0.75
+NEARER = 0.85
+"""How alike an unknown key must be to a known one where keys of one's own are allowed."""
+SAME = 0.05
 MOST_PROBLEMS = 50
 
 
@@ -28,8 +31,7 @@ def problems_of(reading: Reading, gathered: Gathered, *, closed: bool) -> Iterat
     data = values.plain(values.root) if not reading.python else _data_of(values, values.root, 0)
     valid, _ = check(tables, tables.at(reference), data)
     if not valid:
-        verdicts = [v for v in judged(tables, reference, data) if v.keyword not in UNKNOWN_KEYS]
-        for verdict in verdicts[:MOST_PROBLEMS]:
+        for verdict in _first_by_place(judged(tables, reference, data))[:MOST_PROBLEMS]:
             problem = _invalid(values, verdict, document)
             if problem is not None:
                 yield problem
@@ -42,6 +44,15 @@ def problems_of(reading: Reading, gathered: Gathered, *, closed: bool) -> Iterat
     for key in tables.about.get("required", ()):
         if not gathered.is_said(key):
             yield SchemaProblem("required", f"missing {key!r}", None, (), key, (f"state {key}",))
+
+
+def _first_by_place(verdicts: list[Verdict]) -> list[Verdict]:
+    """One verdict a place: what is of the wrong type is not also called an unknown word. Unknown keys are ours to say."""
+    places: dict[Path, Verdict] = {}
+    for verdict in sorted(verdicts, key=lambda v: v.keyword != "type"):
+        if verdict.keyword not in UNKNOWN_KEYS:
+            places.setdefault(verdict.path, verdict)
+    return list(places.values())
 
 
 def _data_of(values: Effective, node: Node, depth: int) -> Any:
@@ -69,7 +80,7 @@ def _invalid(values: Effective, verdict: Verdict, document: Document) -> SchemaP
         value = number(found)
         if not isinstance(value, str) and math.isfinite(value):
             return _number_as_text(values, verdict, span, value, document)
-    if verdict.keyword == "enum":
+    if verdict.keyword == "enum" or (found is False and "no" in verdict.schema.get("enum", ())):
         return _no_such_word(verdict, span, name, document)
     if verdict.keyword in ("minimum", "maximum", "exclusiveMinimum"):
         message = f"{name} is {_shown(found)}; it takes {takes(verdict.schema)}"
@@ -129,23 +140,31 @@ def _unknown(tables: Tables, stray: Stray, document: Document, closed: bool) -> 
     if section.node.style == "module" or not isinstance(stray.path[-1], str):
         return None
     is_root = section.path == ()
-    is_closed = closed if is_root else section.schema.get("unevaluatedProperties") is False
+    is_closed = closed if is_root else tables.resolved(section.schema).get("unevaluatedProperties") is False
     for framework, names in tables.about.get("foreign", {}).items():
         if entry.key in names and (is_root or is_closed):
             return _foreign(framework, entry, names[entry.key], stray)
     if is_root and entry.value.kind in ("map", "seq") and not closed:
         return None
     known = [key for key in tables.keys(section.schema) if key not in {e.key for e in section.node.entries}]
-    near = difflib.get_close_matches(entry.key, known, n=1, cutoff=NEAR)
-    if near and (is_closed or difflib.SequenceMatcher(None, entry.key, near[0]).ratio() >= 0.85):
-        fix = Fix(f"rename to {near[0]}", Safety.UNSAFE, operations=(Rename(stray.path, near[0], document.index),))
+    meant = nearest(entry.key, known, NEAR if is_closed else NEARER)
+    if meant is not None:
+        fix = Fix(f"rename to {meant}", Safety.UNSAFE, operations=(Rename(stray.path, meant, document.index),))
         return SchemaProblem(
-            "unknown-key", f"unknown key {entry.key!r}", entry.key_span, stray.path, near[0],
-            (f"did you mean {near[0]!r}?",), (fix,),
+            "unknown-key", f"unknown key {entry.key!r}", entry.key_span, stray.path, meant,
+            (f"did you mean {meant!r}?",), (fix,),
         )
     if is_closed:
         return SchemaProblem("unknown-key", f"unknown key {entry.key!r}", entry.key_span, stray.path)
     return None
+
+
+def nearest(name: str, known: list[str], cutoff: float) -> str | None:
+    """The known key that a name most resembles; of several about as near, the one that the schema has first."""
+    near = difflib.get_close_matches(name, known, n=4, cutoff=cutoff)
+    likeness = {key: difflib.SequenceMatcher(None, name, key).ratio() for key in near}
+    best = max(likeness.values(), default=0.0)
+    return min((key for key in near if likeness[key] > best - SAME), key=known.index, default=None)
 
 
 def _foreign(framework: str, entry: Entry, ours: str | None, stray: Stray) -> SchemaProblem:

@@ -94,7 +94,7 @@ class Tables:
     def default(self, key: str, classes: Sequence[str], stack: Mapping[str, str]) -> Default | None:
         """The default of a canonical key: that of the first class which has it, in the version that `stack` names."""
         for name in classes:
-            found = self._of_class(name).get(key)
+            found = self.class_keys(name).get(key)
             if found is not None:
                 value = found["default"]
                 for older in found.get(ABOUT, {}).get("history", ()):
@@ -104,7 +104,7 @@ class Tables:
                 return Default(value, str(about.get("from", name)))
         return None
 
-    def _of_class(self, name: str) -> dict[str, Json]:
+    def class_keys(self, name: str) -> dict[str, Json]:
         """The properties of a class by canonical key, those with a default."""
         known = self._defaults.get(name)
         if known is None:

@@ -138,7 +138,9 @@ def _take(tables: Tables, effective: Effective, found: Findings, place: Place) -
         inner = Section(place.path, node, place.described, about, str(place.path[-1]))
         _imply(about["given"], inner, found, place.entry)
     if node.kind == "map" and ("properties" in place.described or "patternProperties" in place.described):
-        if len(place.path) <= MOST_DEPTH:
+        # A call that is an argument stands among the calls of the script too, and counts there.
+        is_elsewhere = place.entry.value.kind == "alias" and node.style == "call" and node.target != "dict"
+        if len(place.path) <= MOST_DEPTH and not is_elsewhere:
             name = REPEATED.sub("", str(place.path[-1]))
             _walk(tables, effective, Section(place.path, node, place.schema, about, name), found, frozenset())
     elif "key" in about:

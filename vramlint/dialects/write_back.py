@@ -136,10 +136,12 @@ class _Writer:
         """How far a place is from where a person would write the key; the least is taken."""
         own = str(section.about.get("from", "")).partition(" of ")[0]
         place = classes.index(own) if own in classes else len(classes)
-        relatives = sum(_stem(e.key) == _stem(name) for e in section.node.entries)
         of_class = next((i for i, c in enumerate(classes) if self._of_class(c, name, key)), len(classes))
-        is_root = section.path == ()
-        return (of_class, -relatives if not self._reading.python else 0, place, int(is_root), int(name != key))
+        kin = 0
+        if of_class < len(classes):
+            with_default = self._tables.class_keys(classes[of_class])
+            kin = sum(w.key in with_default and w.path[:-1] == section.path for w in self._found.written)
+        return (of_class, place if self._reading.python else 0, -kin, int(section.path == ()), int(name != key))
 
     def _of_class(self, class_name: str, name: str, key: str) -> bool:
         described = self._tables.keys(self._tables.schema["$defs"][class_name]).get(name)

@@ -1,0 +1,34 @@
+"""What a wheel ships says what the checkout says, and loads as fast as it must."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from vramlint.dialects import compiled_schemas
+from vramlint.dialects.compile import without_descriptions
+from vramlint.dialects.schemas import dialect_names, schema_json
+
+
+def test_each_schema_is_a_text_of_its_own_without_descriptions() -> None:
+    compiled = json.loads(json.dumps(compiled_schemas()))["schemas"]
+    assert set(compiled) == {*dialect_names(), "run"}
+    assert json.loads(compiled["run"]) == schema_json("run")
+    assert json.loads(compiled["huggingface"]) == without_descriptions(schema_json("huggingface"))
+
+
+def test_a_property_called_description_stays() -> None:
+    assert without_descriptions({"properties": {"description": {"description": "x"}}}) == {"properties": {"description": {}}}
+
+
+def test_loading_takes_few_milliseconds() -> None:
+    text = json.dumps(compiled_schemas())
+
+    def once() -> float:
+        started = time.perf_counter()
+        schemas = json.loads(text)["schemas"]
+        json.loads(schemas["run"])
+        json.loads(schemas["huggingface"])
+        return time.perf_counter() - started
+
+    assert min(once() for _ in range(20)) < 0.004
