@@ -6,11 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 ARCHITECTURES_FILE = Path(__file__).parent / "phantom" / "architectures.json"
 HELD_OUT_PERCENT = 30
 
-DEFAULTS: dict[str, object] = {
+DEFAULTS: dict[str, Any] = {
     "capability": "9.0",  # compute capability of the card; on a real card, whatever it has
     "trainer": "hf",  # hf | sft | dpo | reward | kto | grpo
     "head": "causal-lm",  # causal-lm | seq-cls | masked-lm | seq2seq-lm; reward trains seq-cls whatever this says
@@ -74,7 +75,7 @@ DEFAULTS: dict[str, object] = {
 }
 
 
-def complete(case: Mapping[str, object]) -> dict[str, object]:
+def complete(case: Mapping[str, Any]) -> dict[str, Any]:
     """The case with every default filled in; ValueError names a field that does not exist."""
     unknown = set(case) - set(DEFAULTS) - {"arch", "note", "measured"}
     if unknown:
@@ -82,23 +83,23 @@ def complete(case: Mapping[str, object]) -> dict[str, object]:
     return {**DEFAULTS, **case}
 
 
-def short(case: Mapping[str, object]) -> dict[str, object]:
+def short(case: Mapping[str, Any]) -> dict[str, Any]:
     """The case without what equals the default: what identifies it."""
     full = complete(case)
     return {key: full[key] for key in sorted(full) if key != "measured" and (key not in DEFAULTS or full[key] != DEFAULTS[key])}
 
 
-def identity(case: Mapping[str, object]) -> str:
+def identity(case: Mapping[str, Any]) -> str:
     """A text by which two cases are the same run; whether its least capacity is searched for, and notes, do not count."""
     return json.dumps({k: v for k, v in short(case).items() if k not in {"capacity", "note"}}, sort_keys=True)
 
 
-def held_out(case: Mapping[str, object]) -> bool:
+def held_out(case: Mapping[str, Any]) -> bool:
     """Whether nobody may tune on this case: 30 % by a hash of it."""
     return int(hashlib.sha256(identity(case).encode()).hexdigest()[:8], 16) % 100 < HELD_OUT_PERCENT
 
 
-def architecture_fields(case: Mapping[str, object]) -> dict[str, object]:
+def architecture_fields(case: Mapping[str, Any]) -> dict[str, Any]:
     """The config.json fields of the case's model; `arch` is a name of architectures.json or the fields themselves."""
     arch = case["arch"]
     if isinstance(arch, str):

@@ -64,7 +64,8 @@ def and_then(function: Callable[..., object], answer: object) -> Callable[..., o
 def generation_ends() -> None:
     """`generate` stops after max_new_tokens: none of the sequences ends early."""
     mixin: Any = transformers.GenerationMixin
-    generate, left = mixin.generate, [0]
+    generate: Any = mixin.generate
+    left: list[Any] = [0]
 
     def counted(self: Any, *arguments: Any, **named: Any) -> Any:
         config = named.get("generation_config") or self.generation_config
