@@ -1,10 +1,11 @@
-"""PyTorch's caching allocator, replayed: what a sequence of allocations takes from the card, and the least card it passes on.
+"""PyTorch's caching allocator, replayed: what a sequence of allocations takes from the card, and the least card it
+passes on.
 
-After c10/cuda/CUDACachingAllocator.cpp and c10/core/AllocatorConfig.h of torch 2.11, with its default settings: requests are
-rounded up to 512 bytes; up to 1 MiB they share segments of 2 MiB, up to 10 MiB segments of 20 MiB, larger ones get a
-segment of their own size rounded up to 2 MiB. The best-fitting free block is taken, by size and then by address, and split where
-the rest is large enough; neighbours that are free become one block. Where the card has no more, all segments that are wholly
-free are given back, and the request is tried once more.
+After c10/cuda/CUDACachingAllocator.cpp and c10/core/AllocatorConfig.h of torch 2.11, with its default settings:
+requests are rounded up to 512 bytes; up to 1 MiB they share segments of 2 MiB, up to 10 MiB segments of 20 MiB,
+larger ones get a segment of their own size rounded up to 2 MiB. The best-fitting free block is taken, by size and
+then by address, and split where the rest is large enough; neighbours that are free become one block. Where the card
+has no more, all segments that are wholly free are given back, and the request is tried once more.
 
 One stream. An event is (identifier, size): size > 0 allocates that many bytes, 0 frees what the identifier holds;
 EMPTY_CACHE is `torch.cuda.empty_cache()`.
@@ -32,10 +33,14 @@ ADDRESS = (1 << ADDRESS_BITS) - 1
 SMALL_PLACES = 1 << ADDRESS_BITS - 1
 """Addresses from here on belong to the pool of small requests."""
 UNLIMITED = 1 << 62
+SLACK = 32 << 20
+"""Bytes over the peak reserved from which the least capacity is searched down."""
+SNAPSHOTS = 6
 
 
 class Replay(NamedTuple):
-    """Bytes. `ok`: nothing was refused; else the figures are those until then. `segments`: how often memory was taken."""
+    """Bytes. `ok`: nothing was refused; else the figures are those until then. `segments`: how often memory was
+    taken."""
 
     allocated_peak: int
     reserved_peak: int
@@ -47,8 +52,18 @@ class Allocator:
     """The allocator's state between events; sizes and addresses in units of 512 bytes."""
 
     __slots__ = (
-        "allocated", "allocated_peak", "ends", "large", "live", "next_address", "reserved", "reserved_peak", "segments",
-        "growth", "small", "starts",
+        "allocated",
+        "allocated_peak",
+        "ends",
+        "growth",
+        "large",
+        "live",
+        "next_address",
+        "reserved",
+        "reserved_peak",
+        "segments",
+        "small",
+        "starts",
     )
 
     def __init__(self) -> None:
@@ -87,13 +102,14 @@ class Allocator:
                     kept.append(block)
             pool[:] = kept
 
-    def play(self, events: Sequence[Event], begin: int, capacity: int) -> int:
-        """Play events from an index on, on a card of so many units. The index of the event that fails, or len(events)."""
+    def play(self, events: Sequence[Event], begin: int, capacity: int, end: int | None = None) -> int:
+        """Play events from one index up to another on a card of so many units. The index that fails, or the end."""
+        stop = len(events) if end is None else end
         small, large = self.small, self.large
         starts, ends, segments, live = self.starts, self.ends, self.segments, self.live
         allocated, allocated_peak = self.allocated, self.allocated_peak
         find, insert = bisect_left, insort
-        for position in range(begin, len(events)):
+        for position in range(begin, stop):
             identifier, size = events[position]
             if size > 0:
                 size = (size + 511) >> 9
@@ -120,8 +136,7 @@ class Allocator:
                     segments[address] = whole
                     self.reserved += whole
                     self.growth.append((position, self.reserved))
-                    if self.reserved > self.reserved_peak:
-                        self.reserved_peak = self.reserved
+                    self.reserved_peak = max(self.reserved_peak, self.reserved)
                 rest = whole - size
                 if rest and (is_small or rest > SMALL_REQUEST):
                     left = rest << ADDRESS_BITS | address + size
@@ -130,7 +145,7 @@ class Allocator:
                     whole = size
                 live[identifier] = whole << ADDRESS_BITS | address
                 allocated += whole
-                if allocated > allocated_peak:
+                if allocated > allocated_peak:  # noqa: PLR1730 — max() costs a call an event
                     allocated_peak = allocated
             elif size == 0:
                 block = live.pop(identifier)
@@ -153,7 +168,7 @@ class Allocator:
             else:
                 self.release_free_segments()
         self.allocated, self.allocated_peak = allocated, allocated_peak
-        return len(events)
+        return stop
 
 
 def replay(events: Sequence[Event], capacity: int | None = None) -> Replay:
@@ -178,14 +193,13 @@ def capacity_bracket(events: Sequence[Event], precision: float = 0.01) -> tuple[
     """
     plenty = Allocator()
     plenty.play(events, 0, UNLIMITED)
-    low, high = plenty.allocated_peak * UNIT * 99 // 100, plenty.reserved_peak * UNIT + (32 << 20)
-    # on every card that is searched, all goes as on an endless one until the smallest of them is full for the first time
-    position = next(index for index, reserved in plenty.growth if reserved * UNIT > low)
-    common = Allocator()
-    common.play(events[:position], 0, UNLIMITED)
+    low, high = plenty.allocated_peak * UNIT * 99 // 100, plenty.reserved_peak * UNIT + SLACK
+    starts = _snapshots(events, plenty.growth, low // UNIT, high // UNIT)
 
     def passes(capacity: int) -> bool:
-        return common.copy().play(events, position, capacity // UNIT) == len(events)
+        units = capacity // UNIT
+        _, position, state = max((start for start in starts if start[0] <= units), key=lambda start: start[1])
+        return state.copy().play(events, position, units) == len(events)
 
     while not passes(high):
         low, high = high, high * 21 // 20
@@ -196,3 +210,26 @@ def capacity_bracket(events: Sequence[Event], precision: float = 0.01) -> tuple[
         else:
             low = middle
     return low, high
+
+
+def _snapshots(
+    events: Sequence[Event], growth: Iterable[tuple[int, int]], low: int, high: int,
+) -> list[tuple[int, int, Allocator]]:
+    """(capacity, index, state): on a card of at least that many units all goes as on an endless one until that
+    event."""
+    steps = [low + (high - low) * step // SNAPSHOTS for step in range(SNAPSHOTS)]
+    found: list[tuple[int, int, Allocator]] = []
+    state, position = Allocator(), 0
+    for index, reserved in growth:
+        passed = 0
+        while passed < len(steps) and steps[passed] < reserved:
+            passed += 1
+        if passed:  # the event at `index` is the first that a card of these sizes has no room for
+            state.play(events, position, UNLIMITED, index)
+            position = index
+            found.extend((capacity, index, state) for capacity in steps[:passed])
+            del steps[:passed]
+            state = state.copy()
+        if not steps:
+            break
+    return found

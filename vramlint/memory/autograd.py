@@ -1,0 +1,139 @@
+"""A small autograd that keeps sizes instead of numbers: tensors with references, operations with what they save."""
+
+from __future__ import annotations
+
+from math import prod
+
+from vramlint.memory.dtypes import BYTES
+from vramlint.memory.tape import Block, Tape
+
+
+class Tensor:
+    """A tensor on the tape; its memory goes when its last reference does."""
+
+    __slots__ = ("block", "dtype", "needs_grad", "refs", "shape")
+
+    def __init__(self, block: Block | None, shape: tuple[int, ...], dtype: str, needs_grad: bool) -> None:
+        self.block = block
+        self.shape = shape
+        self.dtype = dtype
+        self.needs_grad = needs_grad
+        self.refs = 1
+
+
+class Operation:
+    """One recorded operation: what its backward needs and makes."""
+
+    __slots__ = ("inputs", "output", "passes", "saved", "temporary", "weights")
+
+    def __init__(
+        self, output: Tensor, inputs: tuple[Tensor, ...], saved: tuple[Tensor, ...], passes: bool, temporary: int,
+        weights: tuple[tuple[str, int, int, int], ...],
+    ) -> None:
+        self.output = output
+        self.inputs = inputs
+        self.saved = saved
+        self.passes = passes
+        self.temporary = temporary
+        self.weights = weights
+
+
+class Graph:
+    """Records operations in order and plays their backward. `recording` is off where no gradient is wanted."""
+
+    __slots__ = ("cache", "gradients", "operations", "recording", "tape")
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+        self.operations: list[Operation] = []
+        self.recording = True
+        self.gradients: dict[str, Block] = {}
+        self.cache: list[Tensor] = []
+
+    def tensor(
+        self, shape: tuple[int, ...], dtype: str, what: str, *, part: str = "activations", needs_grad: bool = True,
+    ) -> Tensor:
+        """A new tensor of that shape."""
+        block = self.tape.allocate(prod(shape) * BYTES[dtype], part, what, shape, dtype)
+        return Tensor(block, shape, dtype, needs_grad and self.recording)
+
+    def hold(self, tensor: Tensor) -> Tensor:
+        """One reference more."""
+        tensor.refs += 1
+        return tensor
+
+    def drop(self, *tensors: Tensor) -> None:
+        """One reference less each."""
+        for tensor in tensors:
+            tensor.refs -= 1
+            if tensor.refs == 0 and tensor.block is not None:
+                self.tape.free(tensor.block)
+                tensor.block = None
+
+    def record(
+        self, output: Tensor, inputs: tuple[Tensor, ...], *, saved: tuple[Tensor, ...] = (), passes: bool = False,
+        temporary: int = 0, weights: tuple[tuple[str, int, int, int], ...] = (),
+    ) -> Tensor:
+        """Note an operation; saved tensors are held until its backward.
+
+        `passes`: the gradient goes through unchanged. `temporary`: bytes its backward needs for a moment. `weights`:
+        (name, bytes of the gradient as computed, bytes as kept, elements) of each trained parameter.
+        """
+        wanted = tuple(tensor for tensor in inputs if tensor.needs_grad)
+        output.needs_grad = bool(wanted or weights) and self.recording
+        if output.needs_grad:
+            for tensor in saved:
+                tensor.refs += 1
+            self.operations.append(Operation(output, wanted, saved, passes, temporary, weights))
+        return output
+
+    def backward(self, output: Tensor, gradient: Tensor) -> dict[int, Tensor]:
+        """Play the backward of everything recorded, from `gradient` of `output`; takes over `gradient`.
+
+        Gives the gradients of tensors that no recorded operation made.
+        """
+        tape = self.tape
+        gradients = {id(output): gradient}
+        for operation in reversed(self.operations):
+            received = gradients.pop(id(operation.output), None)
+            if received is None:
+                self.drop(*operation.saved)
+                continue
+            temporary = tape.allocate(operation.temporary, "activations", "backward temporaries") if operation.temporary else None
+            for tensor in operation.inputs:
+                self._accumulate(gradients, tensor, received, operation.passes)
+            for name, computed, kept, count in operation.weights:
+                self._weight_gradient(name, computed, kept, count)
+            if temporary is not None:
+                tape.free(temporary)
+            self.drop(*operation.saved, received)
+        self.operations.clear()
+        return gradients
+
+    def _accumulate(self, gradients: dict[int, Tensor], tensor: Tensor, received: Tensor, passes: bool) -> None:
+        if passes and received.dtype == tensor.dtype:
+            made = self.hold(received)
+        else:
+            made = self.tensor(tensor.shape, tensor.dtype, "gradients of activations", needs_grad=False)
+        if id(tensor) in gradients:
+            # Autograd adds into the buffer that it alone owns (torch/csrc/autograd/input_buffer.cpp).
+            self.drop(made)
+        else:
+            gradients[id(tensor)] = made
+
+    def _weight_gradient(self, name: str, computed: int, kept: int, count: int) -> None:
+        tape = self.tape
+        first = tape.allocate(computed, "gradients", "gradients of weights", count=count)
+        if name in self.gradients:
+            tape.free(first)
+            return
+        if kept != computed:
+            final = tape.allocate(kept, "gradients", "gradients of weights", count=count)
+            tape.free(first)
+            first = final
+        self.gradients[name] = first
+
+    def end_autocast(self) -> None:
+        """Leave the autocast region: weight casts that it kept are dropped."""
+        self.drop(*self.cache)
+        self.cache.clear()

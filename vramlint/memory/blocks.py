@@ -1,0 +1,67 @@
+"""Decoder blocks as data: which operations a layer has, model type by model type, after transformers 5.17's modeling files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vramlint.catalog import Architecture
+from vramlint.dataclass import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BlockShape:
+    """One decoder layer.
+
+    `norm`: rms (HF's own fp32 arithmetic) or layer (torch's kernel). `mlp`: gated, plain, fused-gated (one gate_up
+    projection). `qkv`: split or fused. `sandwich`: norms after attention and mlp too. `post_only`: norms only there.
+    `parallel`: attention and mlp read the same input. `names`: the projections' module names.
+    """
+
+    norm: str = "rms"
+    mlp: str = "gated"
+    qkv: str = "split"
+    sandwich: bool = False
+    post_only: bool = False
+    parallel: bool = False
+    shared_norm: bool = False
+    qk_norm: str = ""
+    rope: bool = True
+    learned_positions: int = 0
+    scaled_residual: bool = False
+    rms_keeps_dtype: bool = False
+    lm_head_bias: bool = False
+    final_softcap: bool = False
+    embedding_norm: bool = False
+    conv1d: bool = False
+    names: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+LLAMA = BlockShape()
+PLAIN_NAMES = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
+BLOCKS: dict[str, BlockShape] = {
+    "llama": LLAMA, "mistral": LLAMA, "ministral": LLAMA, "qwen2": LLAMA, "smollm3": LLAMA, "seed_oss": LLAMA,
+    "qwen3": replace(LLAMA, qk_norm="head"),
+    "granite": replace(LLAMA, scaled_residual=True),
+    "olmo": replace(LLAMA, norm="layer"),
+    "olmo2": replace(LLAMA, post_only=True, qk_norm="full"), "olmo3": replace(LLAMA, post_only=True, qk_norm="full"),
+    "gemma": replace(LLAMA, rms_keeps_dtype=True),
+    "gemma2": replace(LLAMA, sandwich=True, rms_keeps_dtype=True, final_softcap=True),
+    "gemma3_text": replace(LLAMA, sandwich=True, rms_keeps_dtype=True, qk_norm="head"),
+    "phi3": replace(LLAMA, qkv="fused", mlp="fused-gated", names=("qkv_proj", "o_proj", "gate_up_proj", "down_proj")),
+    "phi": BlockShape(norm="layer", mlp="plain", parallel=True, shared_norm=True, lm_head_bias=True,
+                      names=("q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2")),
+    "gpt_neox": BlockShape(norm="layer", mlp="plain", qkv="fused", parallel=True,
+                           names=("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")),
+    "gpt2": BlockShape(norm="layer", mlp="plain", qkv="fused", rope=False, learned_positions=1, conv1d=True,
+                       names=("c_attn", "c_proj", "c_fc", "c_proj")),
+    "opt": BlockShape(norm="layer", mlp="plain", rope=False, learned_positions=1, names=PLAIN_NAMES),
+    "starcoder2": BlockShape(norm="layer", mlp="plain",
+                             names=("q_proj", "k_proj", "v_proj", "o_proj", "c_fc", "c_proj")),
+    "stablelm": BlockShape(norm="layer", mlp="gated"),
+    "cohere": BlockShape(norm="layer", mlp="gated", parallel=True, shared_norm=True),
+}
+
+
+def block_of(architecture: Architecture) -> BlockShape | None:
+    """The layer of a model type, or None if it is not described yet."""
+    return BLOCKS.get(architecture.model_type)

@@ -1,0 +1,58 @@
+"""All parameters of a run: the base as it is loaded, the adapters on it, and which of them are trained."""
+
+from __future__ import annotations
+
+from vramlint.catalog import Architecture
+from vramlint.memory.blocks import BlockShape
+from vramlint.memory.parameters import Projection, Weight, norm_sizes
+from vramlint.run import Run
+
+
+def inventory(
+    architecture: Architecture, block: BlockShape, projections: tuple[Projection, ...], run: Run, dtype: str, adapter: str,
+) -> list[Weight]:
+    """Every parameter on the card, alike ones counted together."""
+    a, layers = architecture, architecture.num_hidden_layers
+    trained = not run.use_peft
+    upcast = run.prepare_model_for_kbit_training and (run.load_in_4bit or run.load_in_8bit)
+    outer = "float32" if upcast else dtype
+    bits = 4 if run.load_in_4bit else 8 if run.load_in_8bit else 0
+    found = [Weight("embedding", (a.vocab_size, a.hidden_size), outer, trained)]
+    if block.learned_positions:
+        positions = (a.max_position_embeddings or 1024) + (2 if a.model_type == "opt" else 0)
+        found.append(Weight("positions", (positions, a.hidden_size), outer, trained))
+    if not a.tie_word_embeddings:
+        found.append(Weight("head", (a.vocab_size, a.hidden_size), outer, trained))
+    if block.lm_head_bias:
+        found.append(Weight("head bias", (a.vocab_size,), outer, trained))
+    for size in norm_sizes(a, block):
+        found.append(Weight("norm", (size,), outer, trained, layers))
+    found += [Weight("final norm", (a.hidden_size,), outer, trained, 2 if block.norm == "layer" else 1)]
+    for projection in projections:
+        shape = (projection.outputs, projection.inputs)
+        found.append(Weight(projection.name, shape, dtype, trained and not bits, layers, bits))
+        if bits == 4:
+            found += _constants(projection, run, layers)
+        if projection.bias:
+            found.append(Weight(f"{projection.name} bias", (projection.outputs,), outer, trained, layers))
+        if projection.adapted:
+            found += [
+                Weight(f"{projection.name}.lora_A", (run.lora_r, projection.inputs), adapter, True, layers, role="adapters"),
+                Weight(f"{projection.name}.lora_B", (projection.outputs, run.lora_r), adapter, True, layers, role="adapters"),
+            ]
+    return found
+
+
+def _constants(projection: Projection, run: Run, layers: int) -> list[Weight]:
+    """bitsandbytes' scales: fp32 per 64 weights, or 8 bits per 64 and fp32 per 64·256 when quantised twice."""
+    blocks = -(-projection.inputs * projection.outputs // 64)
+    if run.bnb_4bit_use_double_quant:
+        return [
+            Weight("4-bit scales", (blocks,), "int8", False, layers),
+            Weight("4-bit scales of scales", (-(-blocks // 256),), "float32", False, layers),
+            Weight("4-bit code", (16 + 256,), "float32", False, layers),
+        ]
+    return [
+        Weight("4-bit scales", (blocks,), "float32", False, layers),
+        Weight("4-bit code", (16,), "float32", False, layers),
+    ]

@@ -1,0 +1,152 @@
+"""Plays one decoder layer forward, operation by operation, as its block describes it."""
+
+from __future__ import annotations
+
+from vramlint.catalog import Architecture
+from vramlint.memory.autograd import Graph, Tensor
+from vramlint.memory.blocks import BlockShape
+from vramlint.memory.operations import Setting, activation, add, attention, linear, multiply, norm, rope
+from vramlint.memory.parameters import Projection
+
+
+class Layer:
+    """One decoder layer of a model under a setting."""
+
+    __slots__ = ("_architecture", "_block", "_projections", "_setting")
+
+    def __init__(
+        self, architecture: Architecture, block: BlockShape, projections: tuple[Projection, ...], setting: Setting,
+    ) -> None:
+        self._architecture = architecture
+        self._block = block
+        self._projections = projections
+        self._setting = setting
+
+    def forward(self, graph: Graph, hidden: Tensor, mask: Tensor | None, name: str) -> Tensor:
+        """The layer's output; takes over `hidden`."""
+        block, width = self._block, self._architecture.hidden_size
+        count = 4 if block.qkv == "split" else 2
+        attends, feeds = self._projections[:count], self._projections[count:]
+        if block.parallel:
+            return self._parallel(graph, hidden, mask, name, attends, feeds)
+        before = hidden if block.post_only else self._norm(graph, hidden, f"{name}.norm1", width)
+        if block.post_only:
+            graph.hold(before)
+        attended = self._attention(graph, before, mask, name, attends)
+        if block.sandwich or block.post_only:
+            attended = self._after(graph, attended, f"{name}.norm2", width)
+        middle = add(graph, hidden, attended, "hidden states")
+        graph.drop(hidden, attended)
+        before = graph.hold(middle) if block.post_only else self._norm(graph, middle, f"{name}.norm3", width)
+        fed = self._mlp(graph, before, name, feeds)
+        if block.sandwich or block.post_only:
+            fed = self._after(graph, fed, f"{name}.norm4", width)
+        out = add(graph, middle, fed, "hidden states")
+        graph.drop(middle, fed)
+        return out
+
+    def _norm(self, graph: Graph, hidden: Tensor, name: str, width: int) -> Tensor:
+        return norm(graph, self._setting, hidden, self._block.norm, name, width)
+
+    def _after(self, graph: Graph, hidden: Tensor, name: str, width: int) -> Tensor:
+        made = self._norm(graph, hidden, name, width)
+        graph.drop(hidden)
+        return made
+
+    def _parallel(
+        self, graph: Graph, hidden: Tensor, mask: Tensor | None, name: str, attends: tuple[Projection, ...],
+        feeds: tuple[Projection, ...],
+    ) -> Tensor:
+        width = self._architecture.hidden_size
+        first = self._norm(graph, hidden, f"{name}.norm1", width)
+        second = graph.hold(first) if self._block.shared_norm else self._norm(graph, hidden, f"{name}.norm2", width)
+        attended = self._attention(graph, first, mask, name, attends)
+        fed = self._mlp(graph, second, name, feeds)
+        both = add(graph, attended, fed, "hidden states")
+        graph.drop(attended, fed)
+        out = add(graph, both, hidden, "hidden states")
+        graph.drop(both, hidden)
+        return out
+
+    def _attention(
+        self, graph: Graph, hidden: Tensor, mask: Tensor | None, name: str, projections: tuple[Projection, ...],
+    ) -> Tensor:
+        """Projections, positions, attention, output projection; takes over `hidden`."""
+        a, setting, block = self._architecture, self._setting, self._block
+        *inputs, output = projections
+        made = [linear(graph, setting, hidden, p, f"{name}.{p.name}.in") for p in inputs]
+        graph.drop(hidden)
+        if block.qkv == "fused":
+            query, key, value = self._split(graph, made[0])
+        else:
+            query, key, value = made
+        if block.qk_norm:
+            query, key = (self._qk_norm(graph, t, f"{name}.{n}") for t, n in ((query, "q_norm"), (key, "k_norm")))
+        if block.rope:
+            rotated = []
+            for tensor in (query, key):
+                rotated.append(rope(graph, tensor))
+                graph.drop(tensor)
+            query, key = rotated
+        attended = attention(graph, setting, query, key, value, a.num_attention_heads, a.num_key_value_heads, mask)
+        out = linear(graph, setting, attended, output, f"{name}.{output.name}.out")
+        graph.drop(attended)
+        return out
+
+    def _qk_norm(self, graph: Graph, tensor: Tensor, name: str) -> Tensor:
+        made = norm(graph, self._setting, tensor, "rms", name, self._architecture.head_dim)
+        graph.drop(tensor)
+        return made
+
+    def _split(self, graph: Graph, fused: Tensor) -> list[Tensor]:
+        """Views of one tensor, which lives as long as any of them."""
+        a = self._architecture
+        widths = (a.num_attention_heads, a.num_key_value_heads, a.num_key_value_heads)
+        views = []
+        for heads in widths:
+            view = Tensor(None, (*fused.shape[:-1], heads * a.head_dim), fused.dtype, fused.needs_grad)
+            graph.record(view, (fused,), saved=(fused,))
+            views.append(view)
+        graph.drop(fused)
+        return views
+
+    def _mlp(self, graph: Graph, hidden: Tensor, name: str, projections: tuple[Projection, ...]) -> Tensor:
+        """The feed-forward part; takes over `hidden`."""
+        setting, kind = self._setting, self._architecture.hidden_act
+        if self._block.mlp == "gated":
+            gate, up, down = projections
+            gated = linear(graph, setting, hidden, gate, f"{name}.gate")
+            upper = linear(graph, setting, hidden, up, f"{name}.up")
+            graph.drop(hidden)
+            inner = self._gated(graph, gated, upper, kind)
+        elif self._block.mlp == "fused-gated":
+            both, down = projections
+            fused = linear(graph, setting, hidden, both, f"{name}.gate_up")
+            graph.drop(hidden)
+            half = (*fused.shape[:-1], fused.shape[-1] // 2)
+            gated, upper = (graph.record(Tensor(None, half, fused.dtype, True), (fused,), saved=(fused,)) for _ in "gu")
+            graph.drop(fused)
+            inner = self._gated(graph, gated, upper, kind)
+        else:
+            first, down = projections
+            wide = linear(graph, setting, hidden, first, f"{name}.fc1")
+            graph.drop(hidden)
+            inner = activation(graph, setting, wide, kind)
+            graph.drop(wide)
+        out = linear(graph, setting, inner, down, f"{name}.{down.name}.down")
+        graph.drop(inner)
+        return out
+
+    def _gated(self, graph: Graph, gate: Tensor, up: Tensor, kind: str) -> Tensor:
+        if self._setting.liger:
+            inner = graph.tensor(gate.shape, gate.dtype, "gated hidden states")
+            graph.record(inner, (gate, up), saved=(gate, up))
+            graph.drop(gate, up)
+            return inner
+        active = activation(graph, self._setting, gate, kind)
+        graph.drop(gate)
+        inner = multiply(graph, active, up, "gated hidden states")
+        graph.drop(active, up)
+        return inner
+
+

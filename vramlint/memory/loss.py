@@ -1,0 +1,90 @@
+"""The head and the loss: the logits in full with their fp32 copies, or a chunk at a time."""
+
+from __future__ import annotations
+
+from vramlint.memory.autograd import Graph, Tensor
+from vramlint.memory.dtypes import BYTES, promoted
+from vramlint.memory.operations import Setting
+
+CHUNK = 1024
+
+
+def loss_in_full(
+    graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, softcap: bool,
+) -> tuple[Tensor, Tensor]:
+    """`ForCausalLMLoss` of transformers 5.17: (the logits as the graph knows them, their gradient), both in place.
+
+    Plays logits → fp32 → log-softmax, then the loss's own backward.
+    """
+    width = hidden.shape[-1]
+    compute = setting.autocast or promoted(hidden.dtype, head)
+    shape = (setting.batch, setting.length, vocabulary)
+    weight = None
+    if head != compute:
+        weight = graph.tensor((vocabulary, width), compute, "head's weight in the compute dtype", part="logits", needs_grad=False)
+    source = hidden
+    if hidden.dtype != compute:
+        source = graph.tensor(hidden.shape, compute, "input of the head")
+        graph.record(source, (hidden,))
+    logits = graph.tensor(shape, compute, "logits", part="logits")
+    size = vocabulary * width
+    weights = (("head", size * BYTES[compute], size * BYTES[head], 1),) if trained else ()
+    graph.record(logits, (source,), saved=(source,) if trained else (), weights=weights)
+    if source is not hidden:
+        graph.drop(source)
+    if softcap:
+        capped = graph.tensor(shape, compute, "logits after soft-capping", part="logits")
+        graph.record(capped, (logits,), saved=(capped,))
+        graph.drop(logits)
+        logits = capped
+    upper = logits if compute == "float32" else graph.tensor(shape, "float32", "logits in fp32", part="logits", needs_grad=False)
+    soft = graph.tensor(shape, "float32", "log-softmax of the logits", part="logits", needs_grad=False)
+    if upper is not logits:
+        graph.drop(upper)
+    if setting.autocast:
+        copy = graph.tensor(shape, "float32", "logits returned in fp32", part="logits", needs_grad=False)
+        graph.drop(copy)
+    phase, graph.tape.phase = graph.tape.phase, "backward of the loss"
+    output = Tensor(None, shape, compute, True)
+    output.needs_grad = logits.needs_grad
+    for operation in graph.operations:
+        if operation.output is logits:
+            operation.output = output
+    graph.drop(logits)
+    first = graph.tensor(shape, "float32", "gradient of the log-softmax", part="logits", needs_grad=False)
+    second = graph.tensor(shape, "float32", "gradient of the logits in fp32", part="logits", needs_grad=False)
+    graph.drop(first, soft)
+    gradient = second
+    if compute != "float32":
+        gradient = graph.tensor(shape, compute, "gradient of the logits", part="logits", needs_grad=False)
+        graph.drop(second)
+    if weight is not None:
+        graph.cache.append(weight)
+    graph.tape.phase = phase
+    return output, gradient
+
+
+def loss_in_chunks(graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool) -> Tensor:
+    """A fused loss (Liger, TRL's default): logits of some tokens at a time; gives the gradient of `hidden`."""
+    width = hidden.shape[-1]
+    compute = setting.autocast or promoted(hidden.dtype, head)
+    tokens = min(setting.tokens, max(1, _power_of_two(-(-setting.tokens // -(-vocabulary // width)))))
+    graph.tape.phase = "fused loss"
+    gradient = graph.tensor(hidden.shape, hidden.dtype, "gradient of the last hidden states", needs_grad=False)
+    lowered = [graph.tensor((vocabulary, width), compute, "head's weight in the compute dtype", part="logits",
+                            needs_grad=False)] if head != compute else []
+    if trained:
+        kept = vocabulary * width * BYTES[head]
+        graph.gradients["head"] = graph.tape.allocate(kept, "gradients", "gradient of the head", (vocabulary, width), head)
+    chunk = graph.tensor((tokens, vocabulary), compute, "logits of one chunk", part="logits", needs_grad=False)
+    upper = graph.tensor((tokens, vocabulary), "float32", "logits of one chunk in fp32", part="logits", needs_grad=False)
+    graph.drop(upper)
+    if trained:
+        product = graph.tensor((vocabulary, width), compute, "head's gradient of one chunk", part="gradients", needs_grad=False)
+        graph.drop(product)
+    graph.drop(chunk, *lowered)
+    return gradient
+
+
+def _power_of_two(number: int) -> int:
+    return 1 << max(0, number - 1).bit_length()

@@ -1,0 +1,261 @@
+"""What each operation of a decoder layer allocates, saves for its backward and frees, after transformers 5.17 and peft 0.21."""
+
+from __future__ import annotations
+
+from math import prod
+
+from vramlint.dataclass import dataclass
+from vramlint.memory.autograd import Graph, Tensor
+from vramlint.memory.dtypes import BYTES, promoted
+from vramlint.memory.parameters import Projection
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What holds for all operations of a run.
+
+    `autocast`: the dtype of mixed precision or None. `weight`: the dtype that weights are kept in. `trained`: whether the
+    base weights are. `adapter`: the dtype of LoRA's matrices. `compute`: bitsandbytes' compute dtype, where `bits` is 4 or 8.
+    """
+
+    batch: int
+    length: int
+    autocast: str | None
+    weight: str
+    norm_weight: str
+    trained: bool
+    adapter: str
+    rank: int
+    dropout: float
+    bits: int
+    compute: str
+    attention: str
+    masked: bool
+    flash: bool
+    liger: bool
+    double_quantized: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """Of one micro batch."""
+        return self.batch * self.length
+
+
+def cast(graph: Graph, tensor: Tensor, dtype: str, what: str) -> Tensor:
+    """`tensor.to(dtype)`: itself where the dtype is the same."""
+    if tensor.dtype == dtype:
+        return graph.hold(tensor)
+    made = graph.tensor(tensor.shape, dtype, what, needs_grad=tensor.needs_grad)
+    return graph.record(made, (tensor,))
+
+
+def add(graph: Graph, first: Tensor, second: Tensor, what: str) -> Tensor:
+    """`first + second`: saves nothing, the gradient passes through."""
+    made = graph.tensor(first.shape, promoted(first.dtype, second.dtype), what)
+    return graph.record(made, (first, second), passes=True)
+
+
+def norm(graph: Graph, setting: Setting, hidden: Tensor, kind: str, name: str, width: int) -> Tensor:
+    """A norm over the last dimension of `width`: HF's own fp32 arithmetic (rms) or torch's kernel (layer)."""
+    weights = _weight(setting, name, width, setting.norm_weight)
+    if kind == "rms" and setting.liger:
+        made = graph.tensor(hidden.shape, hidden.dtype, "normed hidden states")
+        return graph.record(made, (hidden,), saved=(hidden,), weights=weights)
+    upper = cast(graph, hidden, "float32", "hidden states in fp32 for the norm")
+    if kind == "layer":
+        # layer_norm is on autocast's fp32 list; without autocast the kernel keeps the input's dtype.
+        if setting.autocast is None:
+            graph.drop(upper)
+            upper = graph.hold(hidden)
+        made = graph.tensor(hidden.shape, upper.dtype, "normed hidden states")
+        graph.record(made, (upper,), saved=(upper,), weights=weights * 2)
+        graph.drop(upper)
+        return made
+    square = graph.tensor(upper.shape, "float32", "squares for the norm", needs_grad=False)
+    graph.drop(square)
+    scaled = graph.tensor(upper.shape, "float32", "normed hidden states in fp32")
+    graph.record(scaled, (upper,), saved=(upper,), temporary=prod(upper.shape) * 4 * 2)
+    graph.drop(upper)
+    lower = cast(graph, scaled, hidden.dtype, "normed hidden states")
+    graph.drop(scaled)
+    made = graph.tensor(hidden.shape, promoted(lower.dtype, setting.norm_weight), "scaled hidden states")
+    graph.record(made, (lower,), saved=(lower,) if setting.trained else (), weights=weights)
+    graph.drop(lower)
+    return made
+
+
+def _weight(setting: Setting, name: str, elements: int, dtype: str) -> tuple[tuple[str, int, int, int], ...]:
+    if not setting.trained:
+        return ()
+    return ((name, elements * BYTES[dtype], elements * BYTES[dtype], elements),)
+
+
+def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projection, name: str) -> Tensor:
+    """A projection of the base model, with LoRA's path beside it where it is adapted."""
+    base = _quantized(graph, setting, hidden, projection) if setting.bits else _plain(
+        graph, setting, hidden, projection.inputs, projection.outputs, setting.weight, setting.trained, name,
+    )
+    if not projection.adapted:
+        return base
+    source = cast(graph, hidden, setting.adapter, "LoRA's input in its own dtype")
+    if setting.dropout:
+        dropped = graph.tensor(source.shape, source.dtype, "LoRA's input after dropout")
+        mask = graph.tensor(source.shape, "bool", "LoRA's dropout mask", needs_grad=False)
+        graph.record(dropped, (source,), saved=(mask,))
+        graph.drop(mask, source)
+        source = dropped
+    down = _plain(graph, setting, source, projection.inputs, setting.rank, setting.adapter, True, f"{name}.lora_A", "adapters")
+    graph.drop(source)
+    up = _plain(graph, setting, down, setting.rank, projection.outputs, setting.adapter, True, f"{name}.lora_B", "adapters")
+    graph.drop(down)
+    scaled = graph.tensor(up.shape, up.dtype, "LoRA's output, scaled")
+    graph.record(scaled, (up,))
+    graph.drop(up)
+    total = add(graph, base, scaled, f"output of {projection.name}")
+    graph.drop(base, scaled)
+    if total.dtype != base.dtype:
+        lower = cast(graph, total, base.dtype, f"output of {projection.name}")
+        graph.drop(total)
+        total = lower
+    return total
+
+
+def _plain(
+    graph: Graph, setting: Setting, hidden: Tensor, inputs: int, outputs: int, dtype: str, trained: bool, name: str,
+    part: str = "gradients",
+) -> Tensor:
+    """`torch.nn.Linear`: saves its input where the weight is trained, and its weight where the input needs a gradient."""
+    compute = setting.autocast or promoted(hidden.dtype, dtype)
+    source = cast(graph, hidden, compute, "input of a projection in the compute dtype")
+    saved = [source] if trained else []
+    weight = None
+    if dtype != compute:
+        weight = graph.tensor((outputs, inputs), compute, "weight in the compute dtype", needs_grad=False)
+        if trained:
+            graph.cache.append(graph.hold(weight))
+        saved.append(weight)
+    made = graph.tensor((*hidden.shape[:-1], outputs), compute, "output of a projection")
+    weights = ((name, inputs * outputs * BYTES[compute], inputs * outputs * BYTES[dtype], 1),) if trained else ()
+    graph.record(made, (source,), saved=tuple(saved), weights=weights)
+    graph.drop(source)
+    if weight is not None:
+        graph.drop(weight)
+    return made
+
+
+def _quantized(graph: Graph, setting: Setting, hidden: Tensor, projection: Projection) -> Tensor:
+    """bitsandbytes' 4-bit or 8-bit linear layer: the weight is unpacked for a moment, forward and backward."""
+    compute = setting.compute if setting.bits == 4 else "float16"
+    source = cast(graph, hidden, compute, "input of a 4-bit projection")
+    unpacked = projection.inputs * projection.outputs * BYTES[compute]
+    weight = graph.tensor((projection.outputs, projection.inputs), compute, "unpacked 4-bit weight", part="workspace",
+                          needs_grad=False)
+    made = graph.tensor((*hidden.shape[:-1], projection.outputs), compute, f"output of {projection.name}")
+    graph.record(made, (source,), temporary=unpacked)
+    graph.drop(weight, source)
+    result = cast(graph, made, hidden.dtype, f"output of {projection.name}")
+    graph.drop(made)
+    return result
+
+
+def rope(graph: Graph, hidden: Tensor) -> Tensor:
+    """Rotary embedding: `q * cos + rotate_half(q) * sin`, nothing of q is saved."""
+    turned = graph.tensor(hidden.shape, hidden.dtype, "rotated halves", needs_grad=False)
+    product = graph.tensor(hidden.shape, hidden.dtype, "rotated halves", needs_grad=False)
+    first = graph.tensor(hidden.shape, hidden.dtype, "rotated halves", needs_grad=False)
+    graph.drop(turned)
+    made = graph.tensor(hidden.shape, hidden.dtype, "queries or keys with positions")
+    graph.record(made, (hidden,), temporary=prod(hidden.shape) * BYTES[hidden.dtype] * 2)
+    graph.drop(product, first)
+    return made
+
+
+def attention(
+    graph: Graph, setting: Setting, query: Tensor, key: Tensor, value: Tensor, heads: int, groups: int, mask: Tensor | None,
+) -> Tensor:
+    """Attention proper; takes over its three inputs. Shapes: batch × length × width."""
+    compute = setting.autocast or query.dtype
+    batch, length, width = query.shape
+    if groups != heads and (setting.attention == "eager" or mask is not None):
+        key, value = (_repeated(graph, tensor, width) for tensor in (key, value))
+    if setting.attention == "eager":
+        return _eager(graph, setting, query, key, value, heads, compute)
+    inputs = []
+    for tensor in (query, key, value):
+        lower = cast(graph, tensor, compute, "input of the attention kernel")
+        graph.drop(tensor)
+        inputs.append(lower)
+    made = graph.tensor((batch, length, width), compute, "output of attention")
+    sums = graph.tensor((batch, heads, length), "float32", "log-sum-exp of attention", needs_grad=False)
+    saved = [*inputs, made, sums]
+    if mask is not None:
+        # sdpa turns the boolean mask into an additive one of the query's dtype, per layer.
+        bias = graph.tensor((batch, 1, length, length), compute, "attention mask as a bias", needs_grad=False)
+        saved.append(bias)
+    elif not setting.flash and compute == "float32":
+        pass
+    graph.record(made, tuple(inputs), saved=tuple(saved))
+    graph.drop(*inputs, sums)
+    if mask is not None:
+        graph.drop(bias)
+    return made
+
+
+def _repeated(graph: Graph, tensor: Tensor, width: int) -> Tensor:
+    made = graph.tensor((*tensor.shape[:-1], width), tensor.dtype, "keys or values repeated for every head")
+    graph.record(made, (tensor,))
+    graph.drop(tensor)
+    return made
+
+
+def _eager(
+    graph: Graph, setting: Setting, query: Tensor, key: Tensor, value: Tensor, heads: int, compute: str,
+) -> Tensor:
+    """`eager_attention_forward`: the scores are there in full, in fp32 for the softmax."""
+    batch, length, width = query.shape
+    square = (batch, heads, length, length)
+    lowered = []
+    for tensor in (query, key, value):
+        lower = cast(graph, tensor, compute, "input of attention")
+        graph.drop(tensor)
+        lowered.append(lower)
+    query, key, value = lowered
+    scores = graph.tensor(square, compute, "attention scores")
+    graph.record(scores, (query, key), saved=(query, key))
+    graph.drop(query, key)
+    scaled = graph.tensor(square, compute, "attention scores, scaled")
+    graph.record(scaled, (scores,))
+    graph.drop(scores)
+    masked = graph.tensor(square, compute, "attention scores, masked")
+    graph.record(masked, (scaled,), passes=True)
+    graph.drop(scaled)
+    upper = graph.tensor(square, "float32", "attention probabilities in fp32")
+    graph.record(upper, (masked,), saved=(upper,), temporary=prod(square) * 4)
+    lower = cast(graph, upper, query.dtype, "attention probabilities")
+    graph.drop(masked, upper)
+    made = graph.tensor((batch, length, width), compute, "output of attention")
+    graph.record(made, (lower, value), saved=(lower, value))
+    graph.drop(lower, value)
+    return made
+
+
+def activation(graph: Graph, setting: Setting, hidden: Tensor, kind: str) -> Tensor:
+    """The activation of the MLP. `gelu_new` is written out in Python and keeps each step; the others are one kernel."""
+    if kind != "gelu_new":
+        made = graph.tensor(hidden.shape, hidden.dtype, "activated hidden states")
+        return graph.record(made, (hidden,), saved=(hidden,))
+    wide = "float32" if setting.autocast else hidden.dtype
+    upper = cast(graph, hidden, wide, "input of gelu_new in fp32")
+    half = graph.tensor(hidden.shape, hidden.dtype, "half the input of gelu_new")
+    curve = graph.tensor(hidden.shape, wide, "tanh of gelu_new")
+    shifted = graph.tensor(hidden.shape, wide, "1 + tanh of gelu_new")
+    made = graph.tensor(hidden.shape, wide, "activated hidden states")
+    graph.record(made, (hidden,), saved=(upper, half, curve, shifted), temporary=prod(hidden.shape) * BYTES[wide] * 2)
+    graph.drop(upper, half, curve, shifted)
+    return made
+
+
+def multiply(graph: Graph, first: Tensor, second: Tensor, what: str) -> Tensor:
+    """`first * second`: saves both."""
+    made = graph.tensor(first.shape, promoted(first.dtype, second.dtype), what)
+    return graph.record(made, (first, second), saved=(first, second))

@@ -1,0 +1,107 @@
+"""Every parameter of a model: how many of each shape, in which dtype, trained or not, quantised or not."""
+
+from __future__ import annotations
+
+from math import prod
+
+from vramlint.catalog import PEFT_DEFAULT_TARGETS, Architecture
+from vramlint.dataclass import dataclass
+from vramlint.memory.blocks import BlockShape
+from vramlint.memory.dtypes import BYTES
+from vramlint.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """`count` parameters of one shape. `quantized`: stored in 4 or 8 bits; `role` says what they are."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    trained: bool
+    count: int = 1
+    quantized: int = 0
+    role: str = "weights"
+
+    @property
+    def elements(self) -> int:
+        """Of one of them."""
+        return prod(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Bytes of one of them as kept between steps, without the allocator's rounding."""
+        return self.elements * BYTES[self.dtype] if not self.quantized else self.elements * self.quantized // 8
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A linear layer of the block: its inputs, outputs, whether it has a bias, whether LoRA is on it."""
+
+    name: str
+    inputs: int
+    outputs: int
+    bias: bool
+    adapted: bool = False
+
+
+def projections_of(architecture: Architecture, block: BlockShape, run: Run) -> tuple[Projection, ...]:
+    """The linear layers of one decoder block in order."""
+    a = architecture
+    hidden, query = a.hidden_size, a.num_attention_heads * a.head_dim
+    key, inner = a.num_key_value_heads * a.head_dim, a.intermediate_size
+    qkv, out, mlp = a.attention_bias, a.attention_output_bias, _mlp_bias(a)
+    if block.qkv == "fused":
+        rows = [(hidden, query + 2 * key, qkv), (query, hidden, out)]
+    else:
+        rows = [(hidden, query, qkv), (hidden, key, qkv), (hidden, key, qkv), (query, hidden, out)]
+    if block.mlp == "gated":
+        rows += [(hidden, inner, mlp), (hidden, inner, mlp), (inner, hidden, mlp)]
+    elif block.mlp == "fused-gated":
+        rows += [(hidden, 2 * inner, mlp), (inner, hidden, mlp)]
+    else:
+        rows += [(hidden, inner, mlp), (inner, hidden, mlp)]
+    targets = lora_targets(architecture, run) if run.use_peft else ()
+    return tuple(
+        Projection(name, *row, adapted=_matches(name, targets)) for name, row in zip(block.names, rows, strict=True)
+    )
+
+
+def lora_targets(architecture: Architecture, run: Run) -> tuple[str, ...]:
+    """The names that LoRA looks for; `("all-linear",)` stands for every linear layer but the head."""
+    wanted = run.lora_target_modules
+    if wanted is None:
+        return PEFT_DEFAULT_TARGETS.get(architecture.model_type, ())
+    return (wanted,) if isinstance(wanted, str) else wanted
+
+
+def _matches(name: str, targets: tuple[str, ...]) -> bool:
+    if targets == ("all-linear",):
+        return True
+    if len(targets) == 1 and any(character in targets[0] for character in ".*|(["):
+        return name in targets[0]
+    return any(target.rpartition(".")[2] == name for target in targets)
+
+
+def _mlp_bias(architecture: Architecture) -> bool:
+    plain = architecture.model_type in ("gpt2", "opt", "phi", "gpt_neox")
+    return architecture.mlp_bias or plain or bool(architecture.extra.get("use_bias") and architecture.model_type == "starcoder2")
+
+
+def norm_sizes(architecture: Architecture, block: BlockShape) -> list[int]:
+    """The elements of each norm parameter of one block (weight, and bias for a layer norm with one)."""
+    hidden = architecture.hidden_size
+    main = 4 if block.sandwich else 1 if block.shared_norm else 2
+    sizes = [hidden] * main
+    if block.norm == "layer" and architecture.model_type not in ("olmo",):
+        sizes = sizes * (1 if architecture.model_type in ("cohere", "cohere2") else 2)
+    if block.norm == "layer" and architecture.model_type == "olmo":
+        sizes = []
+    if block.qk_norm == "head":
+        sizes += [architecture.head_dim] * 2
+    elif block.qk_norm == "full":
+        sizes += [
+            architecture.num_attention_heads * architecture.head_dim,
+            architecture.num_key_value_heads * architecture.head_dim,
+        ]
+    return sizes

@@ -1,0 +1,159 @@
+"""`Run` + `Architecture` + compute capability → `Estimate`: what is decided before the step is played, and what is made of it."""
+
+from __future__ import annotations
+
+from vramlint.catalog import Architecture, context_for
+from vramlint.memory.blocks import BlockShape, block_of
+from vramlint.memory.estimate import Assumption, Band, Estimate, NoEstimate, Parts, Peak, Tensor
+from vramlint.memory.inventory import inventory
+from vramlint.memory.operations import Setting
+from vramlint.memory.optimizers import OPTIMIZERS, Optimizer
+from vramlint.memory.parameters import lora_targets, projections_of
+from vramlint.memory.step import Plan, play
+from vramlint.memory.tape import Moment, Tape
+from vramlint.run import Run
+
+MIB = 1 << 20
+DECISIVE = (
+    "model_name_or_path", "per_device_train_batch_size", "max_length", "load_in_4bit", "load_in_8bit", "use_peft", "lora_r",
+    "lora_target_modules", "gradient_checkpointing", "optim", "dtype", "bf16", "fp16", "attn_implementation",
+    "use_liger_kernel", "packing",
+)
+TRAINERS = ("transformers", "trl-sft")
+PARTS = ("weights", "adapters", "gradients", "optimizer", "activations", "logits", "workspace")
+LARGEST_BATCH = 1 << 20
+
+
+def estimate(
+    run: Run, architecture: Architecture, *, capability: tuple[int, int] = (8, 0), total: int | None = None,
+) -> Estimate | NoEstimate:
+    """The memory of `run` in bytes on a card of that capability, or why there is no number."""
+    block = block_of(architecture)
+    refused = _refusal(run, architecture, block)
+    if refused is not None or block is None:
+        return refused or NoEstimate("this architecture is not simulated yet", ("model_name_or_path",))
+    assumptions: list[Assumption] = []
+    plan = _plan(run, architecture, block, capability, assumptions)
+    tape = play(plan)
+    return _estimate_of(run, plan, tape, capability, assumptions)
+
+
+def _refusal(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimate | None:
+    unknown = [key for key in DECISIVE if key in run.unknown]
+    if unknown:
+        return NoEstimate(f"{unknown[0]} is not known: {run.unknown[unknown[0]]}", tuple(unknown))
+    if block is None:
+        return NoEstimate(f"the architecture {a.model_type} is not simulated yet", ("model_name_or_path",))
+    if run.trainer not in TRAINERS:
+        return NoEstimate(f"the trainer {run.trainer} is not simulated yet", ("trainer",))
+    if run.max_length is None:
+        return NoEstimate("max_length is not known", ("max_length",))
+    if run.optim not in OPTIMIZERS:
+        return NoEstimate(f"the optimizer {run.optim} is not simulated yet", ("optim",))
+    if not 0 < run.per_device_train_batch_size <= LARGEST_BATCH:
+        return NoEstimate(f"a batch of {run.per_device_train_batch_size} is none", ("per_device_train_batch_size",))
+    if run.use_peft and (run.peft_type != "LORA" or run.use_dora or run.lora_modules_to_save):
+        return NoEstimate("this kind of adapter is not simulated yet", ("use_dora", "lora_modules_to_save"))
+    if run.num_processes > 1 or run.zero_stage or run.deepspeed or run.fsdp or run.tensor_parallel_size > 1:
+        return NoEstimate("runs on several GPUs are not simulated yet", ("deepspeed", "num_processes"))
+    if a.max_position_embeddings and block.learned_positions and run.max_length > a.max_position_embeddings:
+        return NoEstimate(
+            f"max_length {run.max_length} is beyond the model's {a.max_position_embeddings} positions", ("max_length",),
+        )
+    if (run.load_in_4bit or run.load_in_8bit) and not run.use_peft:
+        return NoEstimate("a quantised base cannot be trained without adapters", ("use_peft", "load_in_4bit"))
+    if run.use_peft and not any(p.adapted for p in projections_of(a, block, run)):
+        return NoEstimate(
+            f"LoRA's target modules {', '.join(lora_targets(a, run)) or '(none)'} match nothing in {a.model_type}",
+            ("lora_target_modules",),
+        )
+    return None
+
+
+def _plan(
+    run: Run, a: Architecture, block: BlockShape, capability: tuple[int, int], assumptions: list[Assumption],
+) -> Plan:
+    dtype = run.dtype
+    if dtype == "auto":
+        dtype = a.dtype or "bfloat16"  # type: ignore[assignment]
+        if a.dtype is None:
+            assumptions.append(Assumption("dtype", "bfloat16", "the dtype of the published checkpoint is not in the catalogue"))
+    bits = 4 if run.load_in_4bit else 8 if run.load_in_8bit else 0
+    quantized_sft = run.trainer == "trl-sft" and bool(bits)
+    adapter = "bfloat16" if quantized_sft else "float32" if run.autocast_adapter_dtype else dtype
+    projections = projections_of(a, block, run)
+    weights = tuple(inventory(a, block, projections, run, dtype, adapter))
+    outer = next(weight.dtype for weight in weights if weight.name == "embedding")
+    masked = run.padding and run.attn_implementation not in ("flash_attention_2", "flash_attention_3")
+    setting = Setting(
+        batch=run.per_device_train_batch_size, length=int(run.max_length or 0),
+        autocast="bfloat16" if run.bf16 else "float16" if run.fp16 else None,
+        weight=dtype, norm_weight=outer, trained=not run.use_peft, adapter=adapter, rank=run.lora_r, dropout=run.lora_dropout,
+        bits=bits, compute=run.bnb_4bit_compute_dtype, attention=run.attn_implementation or "sdpa", masked=masked,
+        flash=capability >= (8, 0) and dtype != "float32", liger=run.use_liger_kernel,
+        double_quantized=run.bnb_4bit_use_double_quant,
+    )
+    checkpointing = run.gradient_checkpointing
+    return Plan(
+        architecture=a, block=block, projections=projections, weights=weights, setting=setting,
+        optimizer=_optimizer(run), checkpointing=checkpointing,
+        chunked_loss=run.use_liger_kernel or (run.trainer == "trl-sft" and run.loss_type in (None, "nll", "chunked_nll")),
+        accumulates=run.gradient_accumulation_steps > 1, embeds_gradient=not run.use_peft or checkpointing,
+        head=outer, workspace=(32 * MIB if capability >= (9, 0) else 8_519_680),
+    )
+
+
+def _optimizer(run: Run) -> Optimizer:
+    return OPTIMIZERS[run.optim]
+
+
+def _estimate_of(
+    run: Run, plan: Plan, tape: Tape, capability: tuple[int, int], assumptions: list[Assumption],
+) -> Estimate:
+    moment = tape.settle()
+    allocated = moment.total
+    spread = 0.03 + (0.03 if run.trainer != "transformers" else 0.0) + (0.02 if plan.setting.masked else 0.0)
+    low, high = int(allocated * (1 - spread)), int(allocated * (1 + spread))
+    required = int(allocated * 1.05) + 32 * MIB
+    context = Band(*context_for(capability))
+    needs = Band(low, required, int(allocated * 1.18) + 64 * MIB)
+    paged = sum(
+        plan.optimizer.states * max(plan.optimizer.state_bytes, 1) * weight.elements * weight.count
+        for weight in plan.weights if weight.trained
+    ) if plan.optimizer.paged else 0
+    if paged:
+        assumptions.append(Assumption("optim", run.optim, "paged states are taken to be on the card when there is room"))
+    context = Band(context.low, context.typical + paged, context.high + paged)
+    if run.padding and not run.packing:
+        assumptions.append(Assumption("max_length", str(run.max_length), "every batch is taken to reach the full length"))
+    device = Band(needs.low + context.low, needs.typical + context.typical, needs.high + context.high)
+    trained = sum(weight.elements * weight.count for weight in plan.weights if weight.trained)
+    every = sum(
+        weight.elements * weight.count for weight in plan.weights if not weight.name.startswith("4-bit")
+    )
+    return Estimate(
+        allocated=Band(low, allocated, high), required=needs, context=context, device=device,
+        peak=_peak_of(moment, tape), trainable_parameters=trained, total_parameters=every,
+        kernels=f"compute capability {capability[0]}.{capability[1]}", assumptions=tuple(assumptions),
+    )
+
+
+def _peak_of(moment: Moment, tape: Tape) -> Peak:
+    by_part = dict.fromkeys(PARTS, 0)
+    kinds: dict[tuple[str, tuple[int, ...], str, str], list[int]] = {}
+    for block in moment.blocks:
+        by_part[block.part] += block.size * block.count
+        kind = kinds.setdefault((block.what, block.shape, block.dtype, block.part), [0, 0])
+        kind[0] += block.count
+        kind[1] += block.size * block.count
+    largest = sorted(kinds.items(), key=lambda item: -item[1][1])[:5]
+    others = sorted((total, phase) for phase, total in tape.peak_by_phase.items() if phase != moment.phase)
+    return Peak(
+        phase=f"{moment.phase}, step 2",
+        parts=Parts(**by_part),
+        tensors=tuple(
+            Tensor(what, shape, dtype, count, size, part) for (what, shape, dtype, part), (count, size) in largest
+        ),
+        next_phase=others[-1][1] if others else None,
+        next_allocated=others[-1][0] if others else None,
+    )
