@@ -18,7 +18,8 @@ def test_each_schema_is_a_text_of_its_own_without_descriptions() -> None:
 
 
 def test_a_property_called_description_stays() -> None:
-    assert without_descriptions({"properties": {"description": {"description": "x"}}}) == {"properties": {"description": {}}}
+    schema = {"properties": {"description": {"description": "x"}}}
+    assert without_descriptions(schema) == {"properties": {"description": {}}}
 
 
 def test_loading_takes_few_milliseconds() -> None:

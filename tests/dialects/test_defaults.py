@@ -1,6 +1,6 @@
 """Defaults are those of the class that the trainer uses; expected values are read off the packages' own sources.
 
-transformers 5.17.0 training_args.py and quantization_config.py, TRL 1.16.0 trainer/*_config.py, peft 0.21.2 lora/config.py.
+transformers 5.17.0 training_args.py, quantization_config.py; TRL 1.16.0 trainer/*_config.py; peft 0.21.2.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ FLAT = "model_name_or_path: a/b\nper_device_train_batch_size: 2\nmax_length: 128
     ("trl-kto", {"learning_rate": 1e-6, "loss_type": "kto", "beta": 0.1, "reference_model": True}),
     ("trl-reward", {"learning_rate": 1e-4, "beta": None, "reference_model": None}),
     ("trl-grpo", {
-        "learning_rate": 1e-6, "beta": 0.0, "num_generations": 8, "max_completion_length": 512, "reference_model": False,
-        "use_vllm": False, "vllm_mode": "colocate", "vllm_gpu_memory_utilization": 0.3,
+        "learning_rate": 1e-6, "beta": 0.0, "num_generations": 8, "max_completion_length": 512,
+        "reference_model": False, "use_vllm": False, "vllm_mode": "colocate", "vllm_gpu_memory_utilization": 0.3,
     }),
     ("trl-rloo", {"beta": 0.05, "num_generations": 2, "reference_model": True}),
 ])

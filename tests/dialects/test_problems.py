@@ -14,6 +14,8 @@ from .conftest import file_of
 
 Recognise = Callable[..., Recognised]
 SFT = "model_name_or_path: a/b\npacking: true\n"
+ACCUMULATION = "gradient_accumulation_steps"
+TRAIN_BATCH = "per_device_train_batch_size"
 PLAIN = "model_name_or_path: a/b\ntrainer: transformers\nmax_length: 8\nlearning_rate: 1.0e-4\n"
 
 
@@ -28,14 +30,13 @@ def text_at(text: str, problem: SchemaProblem) -> str:
 
 
 @pytest.mark.parametrize(("line", "kind", "at", "says", "suggestion"), [
-    ("per_device_batch_size: 4", "unknown-key", "per_device_batch_size", "unknown key", "per_device_train_batch_size"),
-    ("per_device_train_batchsize: 4", "unknown-key", "per_device_train_batchsize", "unknown", "per_device_train_batch_size"),
-    ("gradient_acumulation_steps: 4", "unknown-key", "gradient_acumulation_steps", "unknown", "gradient_accumulation_steps"),
+    ("per_device_batch_size: 4", "unknown-key", "per_device_batch_size", "unknown key", TRAIN_BATCH),
+    ("per_device_train_batchsize: 4", "unknown-key", "per_device_train_batchsize", "unknown", TRAIN_BATCH),
+    ("gradient_acumulation_step: 4", "unknown-key", "gradient_acumulation_step", "unknown", ACCUMULATION),
     ("my_own_key: 4", "unknown-key", "my_own_key", "unknown key", None),
-    ("micro_batch_size: 2", "foreign-key", "micro_batch_size", "axolotl name; here it is per_device_train_batch_size",
-     "per_device_train_batch_size"),
+    ("micro_batch_size: 2", "foreign-key", "micro_batch_size", f"axolotl name; here it is {TRAIN_BATCH}", TRAIN_BATCH),
     ("cutoff_len: 2", "foreign-key", "cutoff_len", "LLaMA-Factory name; here it is max_length", "max_length"),
-    ("batch_size: 2", "foreign-key", "batch_size", "here it is per_device_train_batch_size", "per_device_train_batch_size"),
+    ("batch_size: 2", "foreign-key", "batch_size", f"here it is {TRAIN_BATCH}", TRAIN_BATCH),
     ("torch_dtype: bfloat16", "renamed-key", "torch_dtype", "called dtype since", "dtype"),
     ("evaluation_strategy: steps", "renamed-key", "evaluation_strategy", "called eval_strategy", "eval_strategy"),
     ("max_seq_length: 64", "renamed-key", "max_seq_length", "called max_length", "max_length"),
@@ -56,10 +57,12 @@ def text_at(text: str, problem: SchemaProblem) -> str:
     ("gradient_accumulation_steps: 0", "minimum", "0", "is 0", None),
     ("max_length: 0", "minimum", "0", "is 0", None),
     ("lora_dropout: 1.5", "minimum", "1.5", "is 1.5", None),
-    ("gradient_checkpointing_kwargs: {use_reentrant: 'no'}", "type", "'no'", "use_reentrant takes true or false", "false"),
+    ("gradient_checkpointing_kwargs: {use_reentrant: 'no'}", "type", "'no'", "use_reentrant takes true or", "false"),
     ("lora_target_modules: [1, 2]", "type", "1", "a string", None),
 ])
-def test_one_thing_wrong(recognised: Recognise, line: str, kind: str, at: str, says: str, suggestion: str | None) -> None:
+def test_one_thing_wrong(  # noqa: PLR0917
+    recognised: Recognise, line: str, kind: str, at: str, says: str, suggestion: str | None,
+) -> None:
     text = SFT + line + "\n"
     found = recognised(text)
     problem = found.problems[0]
@@ -100,7 +103,9 @@ def test_groups_named_for_a_class_are_closed(recognised: Recognise) -> None:
 def test_calls_are_closed(recognised: Recognise) -> None:
     text = "TrainingArguments('o', per_device_train_batchsize=4, task=TaskType.X, micro_batch_size=2, optim=Names.A)"
     kinds = [(p.kind, p.path[-1]) for p in recognised(text, "python").problems if p.kind != "required"]
-    assert kinds == [("unknown-key", "per_device_train_batchsize"), ("unknown-key", "task"), ("foreign-key", "micro_batch_size")]
+    assert kinds == [
+        ("unknown-key", "per_device_train_batchsize"), ("unknown-key", "task"), ("foreign-key", "micro_batch_size"),
+    ]
     wrong = "TrainingArguments('o', learning_rate='2e-5')"
     assert recognised(wrong, "python").problems[0].kind == "number-as-text"
 
@@ -113,7 +118,7 @@ def test_calls_are_closed(recognised: Recognise) -> None:
     ("optim: adamw_8bits", "optim: adamw_8bit", Safety.UNSAFE),
     ("bf16: 'no'", "bf16: false", Safety.UNSAFE),
 ])
-def test_the_fix_mends_it(recognised: Recognise, line: str, after: str, safety: Safety) -> None:
+def test_the_fix_mends_it(line: str, after: str, safety: Safety) -> None:
     file = file_of(SFT + line + "\n")
     found = recognise(file, file.documents[0])
     assert found is not None
@@ -134,6 +139,16 @@ def test_a_number_as_text_still_counts_as_the_number(recognised: Recognise) -> N
 def test_a_name_of_the_past_counts_unless_todays_is_there(recognised: Recognise) -> None:
     assert recognised(SFT + "torch_dtype: bfloat16\n").runs[0].dtype == "bfloat16"
     assert recognised(SFT + "torch_dtype: bfloat16\ndtype: float16\n").runs[0].dtype == "float16"
+
+
+@pytest.mark.parametrize(("line", "name"), [
+    ("bnb_4bit_use_double_quant: true", "use_bnb_nested_quant"), ("r: 8", "lora_r"),
+    ("target_modules: [q]", "lora_target_modules"),
+])
+def test_names_of_classes_that_the_command_line_does_not_read(recognised: Recognise, line: str, name: str) -> None:
+    problem = only(recognised(SFT + line + "\n"))
+    assert (problem.kind, problem.suggestion) == ("foreign-key", name)
+    assert recognised(PLAIN + line + "\n").problems == ()
 
 
 def test_another_frameworks_key_changes_nothing(recognised: Recognise) -> None:

@@ -84,11 +84,12 @@ def test_a_comment_with_a_wrong_value_is_a_problem(recognised: Recognise) -> Non
     assert "trl-sft" in problem.message
 
 
-def test_comments_belong_to_their_document(is_recognised: Callable[..., bool]) -> None:
+def test_comments_belong_to_their_document() -> None:
     from vramlint.dialects import recognise
     from vramlint.source import read
 
-    text = f"{PLAIN}learning_rate: 1.0e-4\npadding: true\n---\n# vramlint: padding=false\n{PLAIN}learning_rate: 1.0e-4\n"
+    plain = f"{PLAIN}learning_rate: 1.0e-4\n"
+    text = f"{plain}padding: true\n---\n# vramlint: padding=false\n{plain}"
     file = read("a.yaml", text.encode())
     first, second = (recognise(file, document) for document in file.documents)
     assert first is not None

@@ -42,7 +42,7 @@ CHANGES = [
 
 
 INSIDE_A_REBOUND_NAME = {"bnb_4bit_use_double_quant", "bnb_4bit_compute_dtype", "attn_implementation", "dtype"}
-"""In the script these stand within `model = …`, a name bound three times, inside which the source room edits nothing."""
+"""In the script these stand within `model = …`, a name bound three times, in which the source room edits nothing."""
 
 
 @pytest.mark.parametrize(("suffix", "changes"), [
@@ -153,7 +153,8 @@ def test_a_group_takes_its_own_names(changed: Changed) -> None:
           per_device_train_batch_size: 8
           learning_rate: 1.0e-4
         """,
-        Change("lora_r", 4), Change("lora_alpha", 16), Change("gradient_checkpointing", True), Change("dtype", "float16"),
+        Change("lora_r", 4), Change("lora_alpha", 16), Change("gradient_checkpointing", True),
+        Change("dtype", "float16"),
     )
     assert "lora: {rank: 4, lora_alpha: 16}" in text
     assert "  gradient_checkpointing: true\n" in text

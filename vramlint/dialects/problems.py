@@ -11,7 +11,7 @@ from vramlint.dialects.check import check
 from vramlint.dialects.gather import Gathered
 from vramlint.dialects.judge import UNKNOWN_KEYS, Verdict, judged
 from vramlint.dialects.recognised import SchemaProblem
-from vramlint.dialects.tables import Json, Tables
+from vramlint.dialects.tables import ABOUT, Json, Tables
 from vramlint.dialects.values import number, takes, word
 from vramlint.dialects.walk import MOST_DEPTH, Reading, Stray, said_elsewhere
 from vramlint.findings import Fix, Safety
@@ -39,6 +39,8 @@ def problems_of(reading: Reading, gathered: Gathered, *, closed: bool) -> Iterat
         problem = _unknown(tables, stray, document, closed)
         if problem is not None:
             yield problem
+    if closed and not reading.python:
+        yield from _elsewhere(reading)
     for path, entry, note, section in found.renamed:
         yield _renamed(path, entry, note, document, others={e.key for e in section.node.entries})
     for key in tables.about.get("required", ()):
@@ -47,7 +49,7 @@ def problems_of(reading: Reading, gathered: Gathered, *, closed: bool) -> Iterat
 
 
 def _first_by_place(verdicts: list[Verdict]) -> list[Verdict]:
-    """One verdict a place: what is of the wrong type is not also called an unknown word. Unknown keys are ours to say."""
+    """One verdict a place: a wrong type is not an unknown word too. Unknown keys are said by `_unknown`."""
     places: dict[Path, Verdict] = {}
     for verdict in sorted(verdicts, key=lambda v: v.keyword != "type"):
         if verdict.keyword not in UNKNOWN_KEYS:
@@ -157,6 +159,26 @@ def _unknown(tables: Tables, stray: Stray, document: Document, closed: bool) -> 
     if is_closed:
         return SchemaProblem("unknown-key", f"unknown key {entry.key!r}", entry.key_span, stray.path)
     return None
+
+
+def _elsewhere(reading: Reading) -> Iterator[SchemaProblem]:
+    """Keys of the root that are known, but of a class which the framework's command line does not read."""
+    tables, root = reading.tables, reading.found.sections[0]
+    instead: dict[str, str] = tables.about.get("elsewhere", {})
+    for key, (entry, _) in reading.values.entries(root.node).items():
+        described = tables.property(root.schema, key) or {}
+        of_class = str(described.get("$ref", "")).removeprefix("#/$defs/").partition("/")[0]
+        if of_class not in instead:
+            continue
+        meaning = tables.resolved(described).get(ABOUT, {}).get("key")
+        ours = tables.class_keys(instead[of_class])
+        read = tables.keys(tables.schema["$defs"][instead[of_class]])
+        names = [name for name, own in read.items() if own is ours.get(meaning)]
+        hint = f"; here it is {names[0]}" if names else ""
+        yield SchemaProblem(
+            "foreign-key", f"{key} is a name of {of_class}, which is not read here{hint}", entry.key_span, (key,),
+            names[0] if names else None, (f"write {names[0]}",) if names else (),
+        )
 
 
 def nearest(name: str, known: list[str], cutoff: float) -> str | None:

@@ -144,7 +144,9 @@ def _take(tables: Tables, effective: Effective, found: Findings, place: Place) -
             name = REPEATED.sub("", str(place.path[-1]))
             _walk(tables, effective, Section(place.path, node, place.schema, about, name), found, frozenset())
     elif "key" in about:
-        value, why = effective.plain(place.path) if node.kind in ("map", "seq") else place.resolved.value, place.resolved.why
+        is_scalar = node.kind not in ("map", "seq")
+        value = place.resolved.value if is_scalar else effective.plain(place.path)
+        why = place.resolved.why
         if (elsewhere := said_elsewhere(node)) is not None:
             value, why = UNKNOWN, elsewhere
         found.written.append(Written(
