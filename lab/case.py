@@ -86,11 +86,18 @@ def complete(case: Mapping[str, Any]) -> dict[str, Any]:
 def short(case: Mapping[str, Any]) -> dict[str, Any]:
     """The case without what equals the default: what identifies it."""
     full = complete(case)
-    return {key: full[key] for key in sorted(full) if key != "measured" and (key not in DEFAULTS or full[key] != DEFAULTS[key])}
+    return {
+        key: full[key]
+        for key in sorted(full)
+        if key != "measured" and (key not in DEFAULTS or full[key] != DEFAULTS[key])
+    }
 
 
 def identity(case: Mapping[str, Any]) -> str:
-    """A text by which two cases are the same run; whether its least capacity is searched for, and notes, do not count."""
+    """A text by which two cases are the same run.
+
+    Whether its least capacity is searched for, and notes, do not count.
+    """
     return json.dumps({k: v for k, v in short(case).items() if k not in {"capacity", "note"}}, sort_keys=True)
 
 

@@ -112,7 +112,10 @@ def quantile(ordered: Sequence[float], part: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Bands:
-    """How often the truth is at most the high end, and within the band; the band's width as a part of its typical value."""
+    """How often the truth is at most the high end, and within the band.
+
+    The band's width as a part of its typical value.
+    """
 
     count: int
     covered: float
@@ -139,7 +142,10 @@ def bands(compared: Iterable[Compared], figure: str) -> Bands | None:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """Over rows with a least capacity × LIMITS: how many run out and how many of those are called fits; and the contrary."""
+    """Over rows with a least capacity × LIMITS.
+
+    How many run out and how many of those are called fits; and the contrary.
+    """
 
     run_out: int
     wrongly_fits: int

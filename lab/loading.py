@@ -24,7 +24,8 @@ AUTO_CLASSES = {
 }
 TASKS = {"causal-lm": "CAUSAL_LM", "seq-cls": "SEQ_CLS", "masked-lm": None, "seq2seq-lm": "SEQ_2_SEQ_LM"}
 NOT_QUANTIZED = ("lm_head", "embed_out", "router", "gate", "score", "classifier", "decoder")
-"""Linear layers that bitsandbytes leaves alone: output heads (transformers' get_keys_to_not_convert) and MoE routers."""
+"""Linear layers that bitsandbytes leaves alone: output heads (transformers' get_keys_to_not_convert) and MoE
+routers."""
 
 
 def head_of(case: Mapping[str, Any]) -> str:
@@ -90,28 +91,39 @@ def quantize(model: Any, case: Mapping[str, Any]) -> None:
         if four:
             weight = torch.empty_like(module.weight, device="cuda").normal_(std=0.02)
             linear = bitsandbytes.nn.Linear4bit(
-                module.in_features, module.out_features, bias=bias, compute_dtype=compute,
-                compress_statistics=case["double_quant"], quant_type=case["quant_type"], device="meta",
+                module.in_features,
+                module.out_features,
+                bias=bias,
+                compute_dtype=compute,
+                compress_statistics=case["double_quant"],
+                quant_type=case["quant_type"],
+                device="meta",
             )
             linear.weight = bitsandbytes.nn.Params4bit(
-                weight, requires_grad=False, quant_type=case["quant_type"], compress_statistics=case["double_quant"],
+                weight,
+                requires_grad=False,
+                quant_type=case["quant_type"],
+                compress_statistics=case["double_quant"],
                 module=linear,
-            )._quantize("cuda")
+            )._quantize("cuda")  # noqa: SLF001 — what moving it to the device calls
             del weight
         else:
             linear = bitsandbytes.nn.Linear8bitLt(
-                module.in_features, module.out_features, bias=bias, has_fp16_weights=False, threshold=6.0, device="meta",
+                module.in_features, module.out_features, bias=bias, has_fp16_weights=False, threshold=6.0, device="meta"
             )
             # bitsandbytes quantises when a weight is moved to the device; from_pretrained moves it from the host
             linear.weight = bitsandbytes.nn.Int8Params(
-                torch.zeros(module.weight.shape, dtype=torch.float16), requires_grad=False, has_fp16_weights=False,
+                torch.zeros(module.weight.shape, dtype=torch.float16), requires_grad=False, has_fp16_weights=False
             ).to("cuda")
         linear.bias = module.bias
         parent, _, last = name.rpartition(".")
         setattr(model.get_submodule(parent), last, linear)
     quantization = transformers.BitsAndBytesConfig(
-        load_in_4bit=four, load_in_8bit=not four, bnb_4bit_quant_type=case["quant_type"],
-        bnb_4bit_compute_dtype=compute, bnb_4bit_use_double_quant=case["double_quant"],
+        load_in_4bit=four,
+        load_in_8bit=not four,
+        bnb_4bit_quant_type=case["quant_type"],
+        bnb_4bit_compute_dtype=compute,
+        bnb_4bit_use_double_quant=case["double_quant"],
     )
     model.hf_quantizer = AutoHfQuantizer.from_config(quantization, pre_quantized=False)
     model.config.quantization_config = quantization
@@ -130,14 +142,20 @@ def adapt(model: Any, case: Mapping[str, Any]) -> Any:
     checkpoint = {"use_reentrant": case["reentrant"]}
     if case["method"] == "qlora" and case["kbit_prepare"]:
         model = peft.prepare_model_for_kbit_training(
-            model, use_gradient_checkpointing=case["checkpointing"], gradient_checkpointing_kwargs=checkpoint,
+            model, use_gradient_checkpointing=case["checkpointing"], gradient_checkpointing_kwargs=checkpoint
         )
     elif case["checkpointing"]:
         model.enable_input_require_grads()
     options = {"use_dora": True} if case["dora"] else {}
     config = peft.LoraConfig(
-        r=case["lora_r"], lora_alpha=2 * case["lora_r"], lora_dropout=case["lora_dropout"],
-        target_modules=case["lora_targets"], task_type=TASKS[head_of(case)], use_rslora=case["rslora"],
-        modules_to_save=case["modules_to_save"], bias=case["lora_bias"], **options,
+        r=case["lora_r"],
+        lora_alpha=2 * case["lora_r"],
+        lora_dropout=case["lora_dropout"],
+        target_modules=case["lora_targets"],
+        task_type=TASKS[head_of(case)],
+        use_rslora=case["rslora"],
+        modules_to_save=case["modules_to_save"],
+        bias=case["lora_bias"],
+        **options,
     )
     return peft.get_peft_model(model, config, autocast_adapter_dtype=case["autocast_adapters"])

@@ -1,10 +1,11 @@
-"""What training runs really take: the real trainers, peft, bitsandbytes and PyTorch's allocator, on a card or the phantom.
+"""What training runs really take: real trainers and PyTorch's allocator, on a card or the phantom.
 
     python -m lab.measure CASES.jsonl MEASURED.jsonl [--phantom VENV]
 
-One case a line in (fields: lab/case.py), the same case with `measured` appended to the output, in bytes. Cases that the output
-already has are skipped, so a stopped list goes on where it was. With --phantom the runs go to the phantom GPU of that
-environment (lab/phantom/README.md), at the capability that each case names; without, to the card of this machine.
+One case a line in (fields: lab/case.py), the same case with `measured` appended to the output, in bytes. Cases that
+the output already has are skipped, so a stopped list goes on where it was. With --phantom the runs go to the phantom
+GPU of that environment (lab/phantom/README.md), at the capability that each case names; without, to the card of this
+machine.
 """
 
 from __future__ import annotations
@@ -36,8 +37,13 @@ class Worker:
             command = [str(ROOT / "lab" / "phantom" / "phantom-python"), str(venv)]
             environment |= {"PHANTOM_CC": major + minor, "PHANTOM_MEM": str(PHANTOM_BYTES)}
         self.process = subprocess.Popen(
-            [*command, "-m", "lab.worker", major, minor], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True, cwd=ROOT, env=environment,
+            [*command, "-m", "lab.worker", major, minor],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=ROOT,
+            env=environment,
         )
         self.answer()
 
@@ -51,7 +57,9 @@ class Worker:
     def run(self, case: dict[str, Any], fraction: float | None = None, keep: Path | None = None) -> dict[str, Any]:
         """The measurements of one run; its trace is kept in a file if one is named."""
         assert self.process.stdin is not None  # noqa: S101 — a pipe was asked for
-        self.process.stdin.write(json.dumps({"case": case, "fraction": fraction, "keep": str(keep) if keep else None}) + "\n")
+        self.process.stdin.write(
+            json.dumps({"case": case, "fraction": fraction, "keep": str(keep) if keep else None}) + "\n"
+        )
         self.process.stdin.flush()
         return dict(self.answer())
 
@@ -62,11 +70,14 @@ class Worker:
         self.process.wait()
 
 
-def least_capacity(worker: Worker, case: dict[str, Any], measured: dict[str, Any], expected: Sequence[int]) -> dict[str, int]:
+def least_capacity(
+    worker: Worker, case: dict[str, Any], measured: dict[str, Any], expected: Sequence[int]
+) -> dict[str, int]:
     """The least memory in which the run passes, to within 1 %: {"least_capacity": passed, "too_little": did not}.
 
-    Both ends are runs that were made. A run need not pass at every capacity above the least; these bracket one boundary.
-    `expected` is what the allocator model says of the run's own events: tried first, and where it holds, all there is to do.
+    Both ends are runs that were made. A run need not pass at every capacity above the least; these bracket one
+    boundary. `expected` is what the allocator model says of the run's own events: tried first, and where it holds,
+    all there is to do.
     """
     total = measured["device_bytes"]
 
@@ -101,7 +112,10 @@ def trace_file(folder: Path, case: dict[str, Any]) -> Path:
 
 
 def measure(cases: Iterable[dict[str, Any]], sink: Path, venv: Path | None, traces: Path | None = None) -> None:
-    """Append the measurements of each new case to the file, capability by capability; keep traces if there is a folder."""
+    """Append the measurements of each new case to the file, capability by capability.
+
+    Keep traces if there is a folder.
+    """
     done = known(sink)
     by_capability: dict[str, list[dict[str, Any]]] = {}
     for case in cases:
@@ -125,11 +139,15 @@ def measure(cases: Iterable[dict[str, Any]], sink: Path, venv: Path | None, trac
 
 def main() -> None:
     """Parse the arguments and measure."""
-    parser = argparse.ArgumentParser(prog="lab.measure", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="lab.measure", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("cases", type=Path)
     parser.add_argument("measured", type=Path)
     parser.add_argument("--phantom", type=Path, metavar="VENV")
-    parser.add_argument("--traces", type=Path, metavar="FOLDER", help="keep the trace of every case with `capacity` here")
+    parser.add_argument(
+        "--traces", type=Path, metavar="FOLDER", help="keep the trace of every case with `capacity` here"
+    )
     given = parser.parse_args()
     cases = [json.loads(line) for line in given.cases.read_text().splitlines() if line.strip()]
     measure(cases, given.measured, given.phantom, given.traces)

@@ -15,19 +15,28 @@ from lab import phantom_answers
 from lab.loading import adapt, build
 from lab.trainers import make_trainer
 
-LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "liger_kernel", "accelerate", "torchao", "galore_torch",
-             "apollo_torch", "lomo_optim", "grokadamw", "schedulefree", "torch_optimi")
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "bitsandbytes",
+    "liger-kernel",
+    "accelerate",
+    "torchao",
+    "galore-torch",
+    "apollo-torch",
+    "lomo-optim",
+    "grokadamw",
+    "schedulefree",
+    "torch-optimi",
+)
 
 
 def versions() -> dict[str, str]:
     """Library → version, of those installed that decide memory."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name.replace("_", "-")] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    there = {str(each.name).lower().replace("_", "-") for each in importlib.metadata.distributions()}
+    return {name: importlib.metadata.version(name) for name in LIBRARIES if name in there}
 
 
 class Marks(transformers.TrainerCallback):  # type: ignore[misc]  # transformers ships no types
@@ -62,7 +71,9 @@ class Marks(transformers.TrainerCallback):  # type: ignore[misc]  # transformers
         self.mark("after_optimizer", f"optimizer_{state.global_step}")
 
 
-def once(case: Mapping[str, Any], fraction: float | None = None, ready: Callable[[], None] = lambda: None) -> dict[str, Any]:
+def once(
+    case: Mapping[str, Any], fraction: float | None = None, ready: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
     """The measurements of one run in bytes.
 
     `fraction` of the card's memory is all that the allocator may take. `ready` is called when everything is loaded and
@@ -88,8 +99,11 @@ def once(case: Mapping[str, Any], fraction: float | None = None, ready: Callable
     marks.mark("", "end")
     model = trainer.model
     return {
-        "static": static, **marks.at, "peaks": marks.peaks,
-        "peak_allocated": marks.peak_allocated, "peak_reserved": marks.peak_reserved,
+        "static": static,
+        **marks.at,
+        "peaks": marks.peaks,
+        "peak_allocated": marks.peak_allocated,
+        "peak_reserved": marks.peak_reserved,
         "retries": torch.cuda.memory_stats()["num_alloc_retries"],
         "stored_elements": sum(p.numel() for p in model.parameters()),
         "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),

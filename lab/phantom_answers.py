@@ -1,8 +1,9 @@
 """What a phantom GPU cannot compute and a program asks of it: those answers, given as a real card would.
 
-A read from the phantom's memory gives zeros: `mask.all()` is false, `x[mask]` is empty, generation never ends. Each changes what
-is allocated: transformers builds an attention mask that a real card would not see, TRL's chunked loss finds no token to score. The
-answers here are what the case's data says; the tensors that a question itself allocates remain.
+A read from the phantom's memory gives zeros: `mask.all()` is false, `x[mask]` is empty, generation never ends. Each
+changes what is allocated: transformers builds an attention mask that a real card would not see, TRL's chunked loss
+finds no token to score. The answers here are what the case's data says; the tensors that a question itself allocates
+remain.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ def give(case: Mapping[str, Any]) -> None:
     if case["trainer"] == "grpo":
         generation_ends()
         completions_are_full(int(case["completion"]))
+        reference_is_built(case)
 
 
 def masks_are_all_ones() -> None:
@@ -54,6 +56,7 @@ def masks_are_all_ones() -> None:
 
 def and_then(function: Callable[..., object], answer: object) -> Callable[..., object]:
     """The function run for what it allocates, its answer replaced."""
+
     def asked(*arguments: Any, **named: Any) -> object:
         function(*arguments, **named)
         return answer
@@ -74,7 +77,7 @@ def generation_ends() -> None:
 
     def unfinished(_self: Any, _finished: bool, *_: Any, **__: Any) -> bool:
         left[0] -= 1
-        return left[0] >= 0
+        return bool(left[0] >= 0)
 
     mixin.generate = counted
     mixin._has_unfinished_sequences = unfinished  # noqa: SLF001
@@ -93,7 +96,10 @@ def selected(case: Mapping[str, Any], shape: tuple[int, int]) -> int:
 
 
 def masks_select(case: Mapping[str, Any]) -> None:
-    """`x[mask]` and `nonzero` on the device find what a real card would; the index tensors are as PyTorch makes them."""
+    """`x[mask]` and `nonzero` on the device find what a real card would.
+
+    The index tensors are as PyTorch makes them.
+    """
     plain: Any = torch.Tensor.__getitem__
     assign: Any = torch.Tensor.__setitem__
     nonzero: Any = torch.nonzero
@@ -136,3 +142,13 @@ def completions_are_full(tokens: int) -> None:
         return ([[5] * tokens for _ in completions], *rest)
 
     trainer._generate_single_turn = generated  # noqa: SLF001
+
+
+def reference_is_built(case: Mapping[str, Any]) -> None:
+    """GRPO loads its reference model by the name of the model, which ours has not: it gets a second one like it."""
+    from trl.trainer import grpo_trainer
+
+    from lab.loading import build
+
+    module: Any = grpo_trainer
+    module.create_model_from_path = lambda *_, **__: build(case)

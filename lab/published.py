@@ -13,8 +13,13 @@ from vramlint.run import Run
 
 A100 = (8, 0)
 SURVEY = (
-    ("unsloth Studio", "37 % mean"), ("fitscout 0.1.1", "67 % mean"), ("ftuneai 0.4.1", "38 % mean"), ("torch-preflight 0.5.0", "313 % mean"),
-    ("EleutherAI cookbook", "550 % mean"), ("accelerate estimate-memory", "68 % mean (7 runs)"), ("alloc 0.0.16 ghost", "372 % mean"),
+    ("unsloth Studio", "37 % mean"),
+    ("fitscout 0.1.1", "67 % mean"),
+    ("ftuneai 0.4.1", "38 % mean"),
+    ("torch-preflight 0.5.0", "313 % mean"),
+    ("EleutherAI cookbook", "550 % mean"),
+    ("accelerate estimate-memory", "68 % mean (7 runs)"),
+    ("alloc 0.0.16 ghost", "372 % mean"),
 )
 """An earlier survey of eleven published runs of other kinds (nvidia-smi or reserved where known, else allocated)."""
 
@@ -69,7 +74,8 @@ def published_table() -> Iterator[str]:
     """The section of the report on published runs."""
     yield "## Published runs on real cards"
     yield ""
-    yield "Peak allocated that fms-acceleration printed from A100-80GB cards (`lab/data/published.csv`), and the estimate with its versions."
+    yield "Peak allocated that fms-acceleration printed from A100-80GB cards (`lab/data/published.csv`), and the"
+    yield "estimate of the same run with those versions."
     yield ""
     yield "| run | model | method | batch × tokens | published GiB | estimated GiB | error |"
     yield "|" + "---|" * 7
@@ -80,7 +86,9 @@ def published_table() -> Iterator[str]:
             signed.append(abs(made / truth - 1))
         elif row["kernels"] not in PLAIN:
             continue
-        figures = f"{made / 2**30:.3f} | {100 * (made / truth - 1):+.2f} %" if isinstance(made, int) else f"– | {made}"
+        figures = f"no estimate | {made}"
+        if isinstance(made, int):
+            figures = f"{made / 2**30:.3f} | {100 * (made / truth - 1):+.2f} %"
         yield (
             f"| {row['id']} | {row['model']} | {row['method']} ({row['kernels']}) | {row['batch']} × {row['seq']} | "
             f"{truth / 2**30:.3f} | {figures} |"
@@ -105,5 +113,9 @@ def peers_table(ours: list[float]) -> Iterator[str]:
             figures = (quantile(ordered, 0.5), quantile(ordered, 0.95), ordered[-1])
             yield f"| {name} | {len(ordered)} | " + " | ".join(f"{100 * value:.1f} %" for value in figures) + " |"
     yield ""
-    yield "On eleven other published runs an earlier survey found these mean errors: " + "; ".join(f"{n} {e}" for n, e in SURVEY) + "."
+    yield (
+        "On eleven other published runs an earlier survey found these mean errors: "
+        + "; ".join(f"{n} {e}" for n, e in SURVEY)
+        + "."
+    )
     yield ""

@@ -1,13 +1,15 @@
 """A run's allocator events as PyTorch's own history has them, and the small files that traces are kept in.
 
-A trace file is JSON lines, gzip-compressed: a head (the case, and the segments taken and given back), then one [identifier, size] an event as
-vramlint.memory.allocator plays them; sizes are the bytes that were asked for.
+A trace file is JSON lines, gzip-compressed: a head (the case, and the segments taken and given back), then one
+[identifier, size] an event as vramlint.memory.allocator plays them; sizes are the bytes that were asked for.
 """
 
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,9 +33,10 @@ def history() -> list[dict[str, Any]]:
 
 
 def events_of(history_: Iterable[Mapping[str, Any]]) -> tuple[list[Event], list[list[int]]]:
-    """Identifier events, and the segments taken (size) and given back (-size) with the index of the event at which that was.
+    """Events by identifier, and the segments taken or given back.
 
-    A segment given back with no request waiting was `empty_cache()`.
+    A segment is [index of the event at which that was, its size, below zero if given back]; one given back with no
+    request waiting was `empty_cache()`.
     """
     events: list[Event] = []
     segments: list[list[int]] = []
@@ -54,6 +57,18 @@ def events_of(history_: Iterable[Mapping[str, Any]]) -> tuple[list[Event], list[
                 events.append(EMPTY_CACHE)
             segments.append([len(events) - 1, -entry["size"]])
     return events, segments
+
+
+def allocator() -> Any:
+    """vramlint.memory.allocator, loaded by its file: an environment that measures need not have vramlint's libraries."""
+    path = Path(__file__).parent.parent / "vramlint" / "memory" / "allocator.py"
+    spec = importlib.util.spec_from_file_location("vramlint_allocator", path)
+    if spec is None or spec.loader is None:
+        raise RuntimeError(f"{path} cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def write(path: Path, head: Mapping[str, Any], events: Sequence[Event]) -> None:

@@ -2,9 +2,10 @@
 
     lab/phantom/phantom-python VENV -m lab.trace CASE_JSON [ROWS]
 
-Runs one case with the allocator's own history on, replays the history, and prints what is alive at the peak: bytes, how many
-of that size from that place, and the place (innermost frames in the training libraries). The quickest way to learn what a
-library really keeps. PHANTOM_CC and PHANTOM_MEM say which card; on a real card, plain `python -m lab.trace`.
+Runs one case with the allocator's own history on, replays the history, and prints what is alive at the peak: bytes,
+how many of that size from that place, and the place (innermost frames in the training libraries). The quickest way to
+learn what a library really keeps. PHANTOM_CC and PHANTOM_MEM say which card; on a real card, plain `python -m
+lab.trace`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,21 @@ from typing import Any
 from lab.case import complete
 
 LIBRARIES = (
-    "/transformers/", "/peft/", "/trl/", "/bitsandbytes/", "/liger_kernel/", "/torchao/", "/torch/optim/", "/torch/utils/checkpoint",
-    "/torch/nn/utils/", "galore", "apollo", "lomo", "grokadamw", "schedulefree", "optimi",
+    "/transformers/",
+    "/peft/",
+    "/trl/",
+    "/bitsandbytes/",
+    "/liger_kernel/",
+    "/torchao/",
+    "/torch/optim/",
+    "/torch/utils/checkpoint",
+    "/torch/nn/utils/",
+    "galore",
+    "apollo",
+    "lomo",
+    "grokadamw",
+    "schedulefree",
+    "optimi",
 )
 FRAMES = 3
 GIB = 2**30
@@ -29,7 +43,7 @@ def place(frames: Iterable[Mapping[str, Any]]) -> str:
     """The innermost lines of the training libraries, or the innermost of all, or autograd's engine, which has none."""
     known = list(frames)
     ours = [frame for frame in known if any(name in frame["filename"] for name in LIBRARIES)]
-    text = " < ".join(f'{f["filename"].split("site-packages/")[-1]}:{f["line"]} {f["name"]}' for f in ours[:FRAMES])
+    text = " < ".join(f"{f['filename'].split('site-packages/')[-1]}:{f['line']} {f['name']}" for f in ours[:FRAMES])
     return text or (str(known[0]["name"]) if known else "C++ (autograd engine)")
 
 
@@ -74,7 +88,7 @@ def main() -> None:
         table[event["size"], place(event.get("frames", []))] += 1
     print(
         f"peak {peak / GIB:.3f} GiB, of which {loaded[0] / GIB:.3f} loaded before training "
-        f"(max_memory_allocated {measured['peak_allocated'] / GIB:.3f}; {len(events)} events)",
+        f"(max_memory_allocated {measured['peak_allocated'] / GIB:.3f}; {len(events)} events)"
     )
     for (size, where), count in sorted(table.items(), key=lambda entry: -entry[0][0] * entry[1])[:rows]:
         print(f"{size * count / 2**20:10.1f} MiB = {count:4d} x {size / 2**20:9.3f}  {where}")

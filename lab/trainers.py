@@ -19,25 +19,42 @@ MASKED_AT_END = 8
 def arguments(case: Mapping[str, Any], cls: type, **more: Any) -> Any:
     """The training arguments of the case, for transformers' class or one that extends it."""
     optional = {
-        "optim_args": case["optim_args"], "optim_target_modules": case["optim_targets"],
-        "liger_kernel_config": case["liger_parts"], "torch_empty_cache_steps": case["empty_cache_steps"],
+        "optim_args": case["optim_args"],
+        "optim_target_modules": case["optim_targets"],
+        "liger_kernel_config": case["liger_parts"],
+        "torch_empty_cache_steps": case["empty_cache_steps"],
         "neftune_noise_alpha": case["neftune"],
     }
     if case["eval_batch"]:
         optional |= {
-            "eval_strategy": "steps", "eval_steps": 1, "per_device_eval_batch_size": case["eval_batch"],
-            "eval_accumulation_steps": case["eval_accumulation"], "prediction_loss_only": case["loss_only"],
+            "eval_strategy": "steps",
+            "eval_steps": 1,
+            "per_device_eval_batch_size": case["eval_batch"],
+            "eval_accumulation_steps": case["eval_accumulation"],
+            "prediction_loss_only": case["loss_only"],
         }
     if case["trainer"] == "hf" or case["trainer"] == "sft":
         optional["label_smoothing_factor"] = case["label_smoothing"] or None
     given = {key: value for key, value in optional.items() if value is not None}
     return cls(
-        output_dir=os.path.join(tempfile.gettempdir(), "measure-out"), per_device_train_batch_size=case["batch"],
-        gradient_accumulation_steps=case["grad_accum"], max_steps=case["steps"], bf16=case["amp"] == "bf16",
-        fp16=case["amp"] == "fp16", gradient_checkpointing=case["checkpointing"],
-        gradient_checkpointing_kwargs={"use_reentrant": case["reentrant"]}, optim=case["optim"],
-        use_liger_kernel=case["liger"], max_grad_norm=case["max_grad_norm"], report_to=[], save_strategy="no",
-        logging_steps=1, disable_tqdm=True, dataloader_pin_memory=False, **given, **more,
+        output_dir=os.path.join(tempfile.gettempdir(), "measure-out"),
+        per_device_train_batch_size=case["batch"],
+        gradient_accumulation_steps=case["grad_accum"],
+        max_steps=case["steps"],
+        bf16=case["amp"] == "bf16",
+        fp16=case["amp"] == "fp16",
+        gradient_checkpointing=case["checkpointing"],
+        gradient_checkpointing_kwargs={"use_reentrant": case["reentrant"]},
+        optim=case["optim"],
+        use_liger_kernel=case["liger"],
+        max_grad_norm=case["max_grad_norm"],
+        report_to=[],
+        save_strategy="no",
+        logging_steps=1,
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+        **given,
+        **more,
     )
 
 
@@ -71,7 +88,9 @@ def make_trainer(model: Any, case: Mapping[str, Any]) -> Any:
     if case["trainer"] == "hf":
         evaluation = plain_rows(case, case["eval_rows"]) if case["eval_batch"] else None
         return transformers.Trainer(
-            model=model, args=arguments(case, transformers.TrainingArguments), train_dataset=plain_rows(case, count),
+            model=model,
+            args=arguments(case, transformers.TrainingArguments),
+            train_dataset=plain_rows(case, count),
             eval_dataset=evaluation,
         )
     return {"sft": sft, "dpo": dpo, "reward": reward, "kto": kto, "grpo": grpo}[case["trainer"]](model, case, count)
@@ -84,7 +103,9 @@ def named(case: Mapping[str, Any], **keys: str) -> dict[str, Any]:
 
 def data(case: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Training rows, and the first of them again for evaluation."""
-    evaluation = datasets.Dataset.from_list((rows * case["eval_rows"])[:case["eval_rows"]]) if case["eval_batch"] else None
+    evaluation = (
+        datasets.Dataset.from_list((rows * case["eval_rows"])[: case["eval_rows"]]) if case["eval_batch"] else None
+    )
     return {"train_dataset": datasets.Dataset.from_list(rows), "eval_dataset": evaluation}
 
 
@@ -92,21 +113,31 @@ def sft(model: Any, case: Mapping[str, Any], count: int) -> Any:
     """Supervised fine-tuning; packed cases get two examples to a row."""
     from trl import SFTConfig, SFTTrainer
 
-    more = named(case, loss_type="loss_type", packing="packing", padding_free="padding_free", activation_offloading="offload")
+    more = named(
+        case, loss_type="loss_type", packing="packing", padding_free="padding_free", activation_offloading="offload"
+    )
     # TRL refuses a length that nothing enforces
     more["max_length"] = None if case["padding_free"] and not case["packing"] else case["seq"]
     if case["packing"]:
         rows = [{"input_ids": [5] * (case["seq"] // 2)}] * (2 * count)
     else:
         rows = [{"input_ids": [5] * length} for length in lengths(case, count)]
-    return SFTTrainer(model=model, args=arguments(case, SFTConfig, **more), processing_class=tokenizer(), **data(case, rows))
+    return SFTTrainer(
+        model=model, args=arguments(case, SFTConfig, **more), processing_class=tokenizer(), **data(case, rows)
+    )
 
 
 def dpo(model: Any, case: Mapping[str, Any], count: int) -> Any:
     """Direct preference optimisation; half of each row is prompt."""
     from trl import DPOConfig, DPOTrainer
 
-    more = named(case, precompute_ref_log_probs="precompute_ref", beta="beta", padding_free="padding_free", activation_offloading="offload")
+    more = named(
+        case,
+        precompute_ref_log_probs="precompute_ref",
+        beta="beta",
+        padding_free="padding_free",
+        activation_offloading="offload",
+    )
     half = case["seq"] // 2
     rows = [
         {"prompt": "w1 " * half, "chosen": "w2 " * (length - half - 1), "rejected": "w3 " * (length - half - 1)}
@@ -114,8 +145,11 @@ def dpo(model: Any, case: Mapping[str, Any], count: int) -> Any:
     ]
     reference = build(case) if case["method"] == "full" and case["reference"] else None  # an adapter is switched off
     return DPOTrainer(
-        model=model, ref_model=reference, args=arguments(case, DPOConfig, max_length=case["seq"], **more),
-        processing_class=tokenizer(), **data(case, rows),
+        model=model,
+        ref_model=reference,
+        args=arguments(case, DPOConfig, max_length=case["seq"], **more),
+        processing_class=tokenizer(),
+        **data(case, rows),
     )
 
 
@@ -123,7 +157,13 @@ def kto(model: Any, case: Mapping[str, Any], count: int) -> Any:
     """Kahneman-Tversky optimisation; half of each row is prompt."""
     from trl import KTOConfig, KTOTrainer
 
-    more = named(case, precompute_ref_log_probs="precompute_ref", beta="beta", activation_offloading="offload", loss_type="loss_type")
+    more = named(
+        case,
+        precompute_ref_log_probs="precompute_ref",
+        beta="beta",
+        activation_offloading="offload",
+        loss_type="loss_type",
+    )
     half = case["seq"] // 2
     rows = [
         {"prompt": "w1 " * half, "completion": "w2 " * (length - half - 1), "label": i % 2 == 0}
@@ -131,8 +171,11 @@ def kto(model: Any, case: Mapping[str, Any], count: int) -> Any:
     ]
     reference = build(case) if case["method"] == "full" and case["reference"] else None
     return KTOTrainer(
-        model=model, ref_model=reference, args=arguments(case, KTOConfig, max_length=case["seq"], **more),
-        processing_class=tokenizer(), **data(case, rows),
+        model=model,
+        ref_model=reference,
+        args=arguments(case, KTOConfig, max_length=case["seq"], **more),
+        processing_class=tokenizer(),
+        **data(case, rows),
     )
 
 
@@ -143,7 +186,9 @@ def reward(model: Any, case: Mapping[str, Any], count: int) -> Any:
     more = named(case, activation_offloading="offload")
     rows = [{"chosen_ids": [5] * length, "rejected_ids": [6] * length} for length in lengths(case, count)]
     return RewardTrainer(
-        model=model, args=arguments(case, RewardConfig, max_length=case["seq"], **more), processing_class=tokenizer(),
+        model=model,
+        args=arguments(case, RewardConfig, max_length=case["seq"], **more),
+        processing_class=tokenizer(),
         **data(case, rows),
     )
 
@@ -153,11 +198,19 @@ def grpo(model: Any, case: Mapping[str, Any], count: int) -> Any:
     from trl import GRPOConfig, GRPOTrainer
 
     more = named(
-        case, beta="beta", num_generations="num_generations", max_completion_length="completion",
-        num_iterations="num_iterations", steps_per_generation="steps_per_generation", loss_type="loss_type",
+        case,
+        beta="beta",
+        num_generations="num_generations",
+        max_completion_length="completion",
+        num_iterations="num_iterations",
+        steps_per_generation="steps_per_generation",
+        loss_type="loss_type",
     )
     rows = [{"prompt": "w1 " * (case["seq"] - case["completion"])}] * count
     return GRPOTrainer(
-        model=model, reward_funcs=lambda completions, **_: [0.0] * len(completions),
-        args=arguments(case, GRPOConfig, **more), processing_class=tokenizer(), **data(case, rows),
+        model=model,
+        reward_funcs=lambda completions, **_: [0.0] * len(completions),
+        args=arguments(case, GRPOConfig, **more),
+        processing_class=tokenizer(),
+        **data(case, rows),
     )

@@ -2,7 +2,8 @@
 
 Requests on standard input, one JSON object a line: {"case": …, "fraction": null | number, "keep": null | file
 for the trace of a case with `capacity`}. One JSON object a line comes back on
-standard output: the measurements, or {"error": …, "detail": …}. The parent never opens the device, or its children could not.
+standard output: the measurements, or {"error": …, "detail": …}. The parent never opens the device, or its children
+could not.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ CHILD_SECONDS = 600
 
 
 def preload(capability: tuple[int, int]) -> None:
-    """Import what runs need without opening the device, which libraries do to count cards and learn their capability."""
-    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error", TOKENIZERS_PARALLELISM="false", TQDM_DISABLE="1")
+    """Import what runs need without opening the device, as libraries do to count cards and learn what they can."""
+    os.environ.update(
+        HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error", TOKENIZERS_PARALLELISM="false", TQDM_DISABLE="1"
+    )
     warnings.filterwarnings("ignore")
     import torch
 
@@ -35,9 +38,8 @@ def preload(capability: tuple[int, int]) -> None:
 
     import lab.once
     import lab.record
-    import vramlint.memory.allocator
 
-    used = (trl, DPOTrainer, GRPOTrainer, KTOTrainer, RewardTrainer, SFTTrainer, lab.once, lab.record, vramlint.memory)
+    used = (trl, DPOTrainer, GRPOTrainer, KTOTrainer, RewardTrainer, SFTTrainer, lab.once, lab.record)
     del used
     datasets.disable_progress_bars()
     torch.cuda.get_device_capability = asked
@@ -50,19 +52,18 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """The request's measurements, or what went wrong. In the child."""
     import torch
 
-    from lab import record
+    import lab.record
     from lab.once import once
-    from vramlint.memory import allocator
 
     try:
         if not request["case"]["capacity"] or request.get("fraction"):
             return once(request["case"], request.get("fraction"))
-        record.start()
+        lab.record.start()
         measured = once(request["case"])
-        events, segments = record.events_of(record.history())
+        events, segments = lab.record.events_of(lab.record.history())
         if request.get("keep"):
-            record.write(Path(request["keep"]), {"case": request["case"], "segments": segments}, events)
-        return measured | {"expected_capacity": allocator.capacity_bracket(events)}
+            lab.record.write(Path(request["keep"]), {"case": request["case"], "segments": segments}, events)
+        return measured | {"expected_capacity": lab.record.allocator().capacity_bracket(events)}
     except torch.OutOfMemoryError as error:
         return {"error": "oom", "detail": str(error)[:200]}
     except Exception as error:  # noqa: BLE001 — that a combination fails, and how, is a measurement

@@ -1,5 +1,4 @@
-"""PyTorch's caching allocator, replayed: what a sequence of allocations takes from the card, and the least card it
-passes on.
+"""PyTorch's caching allocator, replayed: what allocations take from the card, and the least card they pass on.
 
 After c10/cuda/CUDACachingAllocator.cpp and c10/core/AllocatorConfig.h of torch 2.11, with its default settings:
 requests are rounded up to 512 bytes; up to 1 MiB they share segments of 2 MiB, up to 10 MiB segments of 20 MiB,
@@ -39,8 +38,10 @@ SNAPSHOTS = 6
 
 
 class Replay(NamedTuple):
-    """Bytes. `ok`: nothing was refused; else the figures are those until then. `segments`: how often memory was
-    taken."""
+    """Bytes.
+
+    `ok`: nothing was refused; else the figures are those until then. `segments`: how often memory was taken.
+    """
 
     allocated_peak: int
     reserved_peak: int
@@ -215,8 +216,10 @@ def capacity_bracket(events: Sequence[Event], precision: float = 0.01) -> tuple[
 def _snapshots(
     events: Sequence[Event], growth: Iterable[tuple[int, int]], low: int, high: int,
 ) -> list[tuple[int, int, Allocator]]:
-    """(capacity, index, state): on a card of at least that many units all goes as on an endless one until that
-    event."""
+    """(capacity, index, state).
+
+    On a card of at least that many units all goes as on an endless one until that event.
+    """
     steps = [low + (high - low) * step // SNAPSHOTS for step in range(SNAPSHOTS)]
     found: list[tuple[int, int, Allocator]] = []
     state, position = Allocator(), 0
