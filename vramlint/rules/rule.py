@@ -1,0 +1,118 @@
+"""A rule as data: read from `rules/*.yaml` or from the one JSON of a wheel; its expressions are compiled when first needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import string
+from collections.abc import Mapping
+from typing import Any
+
+from vramlint import data
+from vramlint.findings import Severity
+from vramlint.rules.expression import UNKNOWN, Expression, Names, RuleError
+from vramlint.rules.names import types_of
+
+SIZES = "rules.json"
+
+
+class Rule:
+    """One rule. `problem` is the kind of problem found elsewhere that it reports, `when` the condition of the others."""
+
+    __slots__ = ("_compiled", "_types", "code", "data", "default", "name", "problem", "severity", "what")
+
+    def __init__(self, content: Mapping[str, Any], types: Mapping[str, Any]) -> None:
+        self.data = content
+        self.code: str = content["code"]
+        self.name: str = content["name"]
+        self.severity: Severity = content["severity"]
+        self.what: str = content.get("what", "")
+        self.problem: str | None = content.get("problem")
+        self.default: bool = content.get("default", True)
+        self._types = types
+        self._compiled: dict[str, Expression] = {}
+
+    def expression(self, source: str) -> Expression:
+        """A compiled expression of this rule."""
+        if source not in self._compiled:
+            self._compiled[source] = Expression(source, self._types)
+        return self._compiled[source]
+
+    def fires(self, names: Names) -> bool:
+        """Whether the condition is true (not: whether it is not false)."""
+        return self.expression(self.data["when"])(names) is True
+
+    def text(self, template: str, names: Names) -> str:
+        """A message with its `{expression:format}` fields filled in."""
+        out = []
+        for literal, field, style, _ in string.Formatter().parse(template):
+            out.append(literal)
+            if field is not None:
+                out.append(shown(self.expression(field)(names), style or ""))
+        return "".join(out)
+
+    def check(self) -> None:
+        """Compile everything. Raises `RuleError`."""
+        if "when" in self.data and self.expression(self.data["when"]).type.kind != "bool":
+            raise RuleError("a rule's condition must be true or false", self.data["when"])
+        for template in (self.data.get("message", ""), self.data.get("label") or "", *self.data.get("help", ())):
+            for _, field, _, _ in string.Formatter().parse(template):
+                if field is not None:
+                    self.expression(field)
+        for fix in self.data.get("fixes", ()):
+            for value in fix.get("set", {}).values():
+                if isinstance(value, str) and value.startswith("= "):
+                    self.expression(value[2:])
+
+
+class RuleSet:
+    """All rules, by code and by the problem that they report."""
+
+    __slots__ = ("by_problem", "rules")
+
+    def __init__(self, rules: list[Rule]) -> None:
+        self.rules = rules
+        self.by_problem = {rule.problem: rule for rule in rules if rule.problem}
+
+    def named(self, text: str) -> list[Rule]:
+        """The rules that a code, a code's beginning or a name stands for."""
+        return [r for r in self.rules if r.name == text or (text[:3].isupper() and r.code.startswith(text))]
+
+
+def shown(value: Any, style: str) -> str:
+    """A value in a message: `gib` for bytes, `pct`, `count`."""
+    if value is UNKNOWN or value is None:
+        return "unknown"
+    if style == "gib":
+        return f"{value / 2**30:.1f}"
+    if style == "pct":
+        return f"{value:.0%}"
+    if style == "count":
+        return f"{value:,}"
+    return str(value)
+
+
+def load(run_schema: Mapping[str, Any]) -> RuleSet:
+    """The rules that ship with vramlint."""
+    types = types_of(run_schema)
+    path = data.compiled(SIZES)
+    if path is not None:
+        with open(path, encoding="utf-8") as file:
+            contents = json.load(file)
+    else:
+        contents = compiled_rules()
+    return RuleSet([Rule(content, types) for content in contents])
+
+
+def compiled_rules() -> list[dict[str, Any]]:
+    """All of `rules/*.yaml` in the order of their codes: what a wheel ships as one JSON."""
+    import yaml  # noqa: PLC0415  # only a checkout reads YAML rules
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    directory = data.source_directory("rules")
+    found = []
+    for name in sorted(os.listdir(directory)):
+        if name.endswith(".yaml"):
+            with open(os.path.join(directory, name), encoding="utf-8") as file:
+                found.append(yaml.load(file, Loader=loader))  # noqa: S506  # a safe loader
+    return found
