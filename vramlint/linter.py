@@ -52,8 +52,7 @@ def check_data(path: str, data: bytes, options: Options, rules: RuleSet, *, name
     except SourceError as error:
         if not named and not MENTIONS_TRAINING.search(data):
             return Checked(path, None, (), (), recognised=False)
-        finding = finding_for(rules, error.kind, path=path, message=error.message, span=error.span,
-                              help=(error.hint,) if error.hint else ())
+        finding = finding_about(error, path, rules)
         return Checked(path, None, (finding,), (failed_record(path, error.message),), recognised=True)
     findings: list[Finding] = []
     records: list[Record] = []
@@ -69,6 +68,12 @@ def check_data(path: str, data: bytes, options: Options, rules: RuleSet, *, name
                 finding for finding in _checked(subject, numbers, rules, options) if finding not in findings
             ]
     return Checked(path, file, tuple(_in_order(findings)), tuple(records), recognised=bool(records))
+
+
+def finding_about(error: SourceError, path: str, rules: RuleSet) -> Finding:
+    """The finding for a file that could not be read."""
+    advice = (error.hint,) if error.hint else ()
+    return finding_for(rules, error.kind, path=path, message=error.message, span=error.span, help=advice)
 
 
 def load_rules() -> RuleSet:

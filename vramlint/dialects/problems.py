@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -127,7 +126,7 @@ def _no_such_word(verdict: Verdict, span: Span, name: str, document: Document) -
             "enum", f"{name}: YAML 1.1 reads no as false", span, verdict.path, '"no"', ('write "no"',), (fix,),
         )
     message = f"{name} does not take {_shown(found)}"
-    near = difflib.get_close_matches(str(found), words, n=1, cutoff=0.6)
+    near = resembling(str(found), words, 0.6)
     if near:
         fix = Fix(f"write {near[0]}", Safety.UNSAFE, operations=(Set(verdict.path, near[0], document.index),))
         help_text = (f"did you mean {near[0]!r}?",)
@@ -183,10 +182,17 @@ def _elsewhere(reading: Reading) -> Iterator[SchemaProblem]:
 
 def nearest(name: str, known: list[str], cutoff: float) -> str | None:
     """The known key that a name most resembles; of several about as near, the one that the schema has first."""
+    near = resembling(name, known, cutoff)
+    return min(near, key=known.index, default=None)
+
+
+def resembling(name: str, known: list[str], cutoff: float) -> list[str]:
+    """The known words that a name most resembles: the likest, and those that are about as alike."""
+    import difflib  # noqa: PLC0415  # only where something is wrong
+
     near = difflib.get_close_matches(name, known, n=4, cutoff=cutoff)
     likeness = {key: difflib.SequenceMatcher(None, name, key).ratio() for key in near}
-    best = max(likeness.values(), default=0.0)
-    return min((key for key in near if likeness[key] > best - SAME), key=known.index, default=None)
+    return [key for key in near if likeness[key] > likeness[near[0]] - SAME]
 
 
 def _foreign(framework: str, entry: Entry, ours: str | None, stray: Stray) -> SchemaProblem:

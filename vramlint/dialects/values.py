@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
@@ -109,6 +108,8 @@ def takes(described: Json) -> str:
 
 def did_you_mean(text: str, known: Any) -> str:
     """`; did you mean …?` for a near miss, else nothing."""
+    import difflib  # noqa: PLC0415  # only where something is wrong
+
     close = difflib.get_close_matches(text, [str(w) for w in known], n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""
 

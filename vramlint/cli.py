@@ -1,0 +1,147 @@
+"""The command line: parses arguments, calls the linter, prints, and picks the exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from vramlint import __version__
+
+USAGE_ERROR = 2
+FINDINGS = 1
+LEVELS = ("error", "warning", "info")
+COLOURS = ("auto", "always", "never")
+
+
+class DefaultGroup(click.Group):
+    """A group whose command `check` need not be named: `vramlint train.yaml` is `vramlint check train.yaml`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `check` in front unless a command or an option of the group comes first."""
+        if args and args[0] not in self.commands and args[0] not in GROUP_OPTIONS:
+            args = ["check", *args]
+        return super().parse_args(ctx, args)
+
+
+GROUP_OPTIONS = ("-h", "--help", "--version", "--list-targets", "--list-models", "--list-rules")
+
+
+def _print_targets(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from vramlint.listing import targets_text  # noqa: PLC0415  # only where asked for
+
+        _write(targets_text())
+        ctx.exit(0)
+
+
+def _print_models(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from vramlint.listing import models_text  # noqa: PLC0415
+
+        _write(models_text())
+        ctx.exit(0)
+
+
+def _print_rules(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from vramlint.listing import rules_text  # noqa: PLC0415
+
+        _write(rules_text())
+        ctx.exit(0)
+
+
+@click.group(cls=DefaultGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vramlint")
+@click.option("--list-targets", is_flag=True, is_eager=True, expose_value=False, callback=_print_targets, help="All cards.")
+@click.option("--list-models", is_flag=True, is_eager=True, expose_value=False, callback=_print_models, help="All models.")
+@click.option("--list-rules", is_flag=True, is_eager=True, expose_value=False, callback=_print_rules, help="All rules.")
+def cli() -> None:
+    """Will this training run fit this GPU, and if not, what do I change?
+
+    `check` is the default command: vramlint --target rtx3070 train.yaml
+    """
+
+
+def _shared(command: Any) -> Any:
+    """The options that `check` and `estimate` have in common."""
+    for option in reversed((
+        click.argument("paths", nargs=-1, required=True, metavar="FILE…"),
+        click.option("--target", "targets", multiple=True, metavar="GPU", help="A card, an instance or 24GiB@8.6."),
+        click.option("--reserve", default="0", metavar="SIZE", help="Memory of the card to leave to others."),
+        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="What if: set a canonical key."),
+        click.option("--model-config", type=click.Path(), metavar="FILE", help="The model's config.json."),
+        click.option("--dialect", metavar="NAME", help="Take the files to be in this dialect."),
+        click.option("--isolated", is_flag=True, help="Leave the Hugging Face cache out."),
+        click.option("--color", type=click.Choice(COLOURS), default="auto"),
+    )):
+        command = option(command)
+    return command
+
+
+@cli.command()
+@_shared
+@click.option("--output-format", type=click.Choice(["full", "concise", "json", "sarif", "github"]), help="Default: full.")
+@click.option("--select", multiple=True, metavar="CODE", help="Only these rules (codes, their beginnings, names).")
+@click.option("--ignore", multiple=True, metavar="CODE", help="Not these rules.")
+@click.option("--fail-on", type=click.Choice(LEVELS), default="error", help="Exit 1 from this severity on.")
+@click.option("--exit-zero", is_flag=True, help="Exit 0 whatever is found.")
+@click.option("--fix", is_flag=True, help="Make the safe fixes.")
+@click.option("--unsafe-fixes", is_flag=True, help="With --fix or --diff: the unsafe ones too.")
+@click.option("--diff", is_flag=True, help="Show what --fix would change, and change nothing; exit 1 if it would.")
+@click.option("--force-exclude", is_flag=True, hidden=True)
+@click.option("-v", "--verbose", is_flag=True, help="Say which files were passed over.")
+def check(**options: Any) -> None:
+    """Check training configs against a GPU."""
+    from vramlint.command import run_check  # noqa: PLC0415  # --help needs no rooms
+
+    raise SystemExit(run_check(options))
+
+
+@cli.command()
+@_shared
+@click.option("--output-format", type=click.Choice(["text", "json"]), default="text")
+def estimate(**options: Any) -> None:
+    """Show where the memory goes."""
+    from vramlint.command import run_estimate  # noqa: PLC0415
+
+    raise SystemExit(run_estimate(options))
+
+
+@cli.command()
+@click.argument("code")
+def explain(code: str) -> None:
+    """Explain a rule."""
+    from vramlint.listing import explanation  # noqa: PLC0415
+
+    text = explanation(code)
+    if text is None:
+        raise click.UsageError(f"there is no rule {code!r}")
+    _write(text)
+
+
+def _write(text: str) -> None:
+    click.echo(text, nl=False)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; gives the exit code."""
+    try:
+        cli.main(args=list(argv) if argv is not None else None, prog_name="vramlint", standalone_mode=False)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return USAGE_ERROR
+    except click.Abort:
+        return 130
+    except BrokenPipeError:
+        # The reader has gone; Python would complain once more while flushing on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0

@@ -1,0 +1,176 @@
+"""What the commands do: options into facts, files into findings, findings onto the screen."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vramlint.catalog import Target, UnknownTarget, find_target
+from vramlint.dialects import set_value
+from vramlint.discover import Found, discover
+from vramlint.examine import Facts
+from vramlint.findings import SEVERITIES, Finding, Safety
+from vramlint.linter import Checked, Options, check_data, finding_about, load_rules
+from vramlint.record import failed_record
+from vramlint.report import render, render_estimate
+from vramlint.rules import RuleSet
+from vramlint.sizes import parse_size
+from vramlint.source import SourceError, SourceFile, write
+
+
+def run_check(options: dict[str, Any]) -> int:
+    """`vramlint check`; gives the exit code."""
+    lint_options, rules = _options(options), load_rules()
+    chosen = _chosen(options, rules)
+    findings: list[Finding] = []
+    files: dict[str, SourceFile] = {}
+    records: list[dict[str, object]] = []
+    changed = 0
+    least = Safety.UNSAFE if options["unsafe_fixes"] else Safety.SAFE
+    for found in discover(options["paths"]):
+        data = _read(found)
+        if isinstance(data, SourceError):
+            findings.append(finding_about(data, found.path, rules))
+            continue
+        if options["fix"] or options["diff"]:
+            checked, edits = _fixed(found, data, lint_options, rules, least, options)
+            changed += edits
+        else:
+            checked = check_data(found.path, data, lint_options, rules, named=found.named)
+        _say_passed_over(checked, found, options)
+        findings += checked.findings
+        records += [record for record in checked.records if record["estimate"] is not None]
+        if checked.file is not None:
+            files[found.path] = checked.file
+    findings = [finding for finding in findings if finding.code in chosen]
+    # What --diff and a fixed standard input print is the text itself; the report goes beside it.
+    to_errors = options["diff"] or (options["fix"] and "-" in options["paths"])
+    output = options["output_format"] or _usual_format()
+    text = render(
+        output, findings, files, rules=rules.rules, records=records, colour=_coloured(options, to_errors),  # type: ignore[arg-type]
+    )
+    click.echo(text, nl=False, err=to_errors)
+    if not lint_options.targets and records and output == "full":
+        click.echo("no target: say which card with --target, as in --target rtx3090", err=True)
+    if options["exit_zero"]:
+        return 0
+    if options["diff"] and changed:
+        return 1
+    threshold = SEVERITIES.index(options["fail_on"])
+    return int(any(SEVERITIES.index(finding.severity) >= threshold for finding in findings))
+
+
+def run_estimate(options: dict[str, Any]) -> int:
+    """`vramlint estimate`; 1 if a file has no estimate."""
+    lint_options, rules = _options(options, plans=False), load_rules()
+    records: list[dict[str, object]] = []
+    for found in discover(options["paths"]):
+        data = _read(found)
+        if isinstance(data, SourceError):
+            records.append(failed_record(found.path, data.message))
+            continue
+        checked = check_data(found.path, data, lint_options, rules, named=found.named)
+        if checked.records:
+            records += checked.records
+        elif found.named:
+            records.append(failed_record(found.path, "it is no training config that vramlint knows"))
+    click.echo(render_estimate(records, options["output_format"], colour=_coloured(options, to_errors=False)), nl=False)
+    return int(any(record["estimate"] is None for record in records))
+
+
+def _options(options: dict[str, Any], *, plans: bool = True) -> Options:
+    """The linter's options. Raises `click.UsageError` for what cannot be understood."""
+    try:
+        reserve = parse_size(options["reserve"])
+        overrides = {}
+        for setting in options["settings"]:
+            key, equals, value = setting.partition("=")
+            if not equals:
+                raise ValueError(f"--set {setting}: write it as KEY=VALUE")
+            overrides[key] = set_value(key, value)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    model_config = options["model_config"]
+    if model_config is not None and not os.path.isfile(model_config):
+        raise click.UsageError(f"--model-config {model_config}: there is no such file")
+    return Options(
+        targets=tuple(_target(text, reserve) for text in options["targets"]),
+        facts=Facts(
+            overrides=overrides, dialect=options["dialect"], isolated=options["isolated"],
+            model_config=Path(model_config) if model_config else None,
+        ),
+        plans=plans,
+    )
+
+
+def _target(text: str, reserve: int) -> Target:
+    target = find_target(text, reserve=reserve)
+    if isinstance(target, UnknownTarget):
+        near = f"; did you mean {', '.join(target.suggestions)}?" if target.suggestions else ""
+        raise click.UsageError(f"{target.why}{near} (--list-targets shows all; a size works too: 24GiB@8.6)")
+    return target
+
+
+def _chosen(options: dict[str, Any], rules: RuleSet) -> set[str]:
+    """The codes of the rules to report."""
+    for text in (*options["select"], *options["ignore"]):
+        if not rules.named(text):
+            raise click.UsageError(f"there is no rule {text!r} (--list-rules shows all)")
+    selected = {rule.code for text in options["select"] for rule in rules.named(text)}
+    if not selected:
+        selected = {rule.code for rule in rules.rules if rule.default}
+    return selected - {rule.code for text in options["ignore"] for rule in rules.named(text)}
+
+
+def _read(found: Found) -> bytes | SourceError:
+    if found.path == "-":
+        return sys.stdin.buffer.read()
+    try:
+        with open(found.path, "rb") as file:
+            return file.read((1 << 20) + 1)
+    except OSError as error:
+        return SourceError("unreadable", f"cannot be read: {(error.strerror or str(error)).lower()}", found.path)
+
+
+def _fixed(
+    found: Found, data: bytes, lint_options: Options, rules: RuleSet, least: Safety, options: dict[str, Any],
+) -> tuple[Checked, int]:
+    from vramlint.fixing import diff_of, fix_data  # noqa: PLC0415  # only where something is fixed
+
+    fixed = fix_data(found.path, data, lint_options, rules, least, named=found.named)
+    if options["diff"]:
+        click.echo(diff_of(found.path, data, fixed.data), nl=False)
+        return fixed.checked, len(fixed.done)
+    if found.path == "-":
+        click.echo(fixed.data.decode("utf-8"), nl=False)
+    elif fixed.data != data:
+        try:
+            write(found.path, fixed.data.decode("utf-8"), data)
+        except SourceError as error:
+            raise click.ClickException(f"{found.path}: {error.message}") from None
+        for title in fixed.done:
+            click.echo(f"{found.path}: fixed {title}", err=True)
+    return fixed.checked, len(fixed.done)
+
+
+def _say_passed_over(checked: Checked, found: Found, options: dict[str, Any]) -> None:
+    if not checked.recognised and (options["verbose"] or (found.named and len(options["paths"]) == 1)):
+        click.echo(f"{found.path}: passed over, no training config that vramlint knows", err=True)
+
+
+def _usual_format() -> str:
+    if os.environ.get("VRAMLINT_OUTPUT_FORMAT") in ("full", "concise", "json", "sarif", "github"):
+        return os.environ["VRAMLINT_OUTPUT_FORMAT"]
+    return "github" if os.environ.get("GITHUB_ACTIONS") == "true" and not sys.stdout.isatty() else "full"
+
+
+def _coloured(options: dict[str, Any], to_errors: bool) -> bool:
+    if options["color"] != "auto":
+        return bool(options["color"] == "always")
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (sys.stderr if to_errors else sys.stdout).isatty()
