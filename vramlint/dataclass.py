@@ -1,7 +1,8 @@
 """The standard `dataclass(frozen, slots)` without generated code: a tenth of the time to define, which is start-up.
 
-The standard one compiles each class's methods from text and inspects each annotation; the rooms have some 70 classes, and
-each of them costs every run. Type checkers see the standard one; `fields`, `replace`, `asdict` and `match` work as ever.
+The standard one compiles the methods of each class from text and inspects each annotation; the rooms have some 70
+classes, and every run pays for them. Type checkers see the standard one; `fields`, `replace`, `asdict` and `match` work
+as ever.
 """
 
 from __future__ import annotations
