@@ -21,7 +21,6 @@ def run_of(case: Mapping[str, Any]) -> Run:
     trainer = TRAINERS[c["trainer"]]
     quantized = c["method"] == "qlora"
     peft = c["method"] != "full"
-    trl = trainer != "transformers"
     targets = c["lora_targets"]
     compute = "float16" if c["amp"] == "fp16" else "bfloat16"
     return Run(

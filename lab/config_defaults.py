@@ -3,6 +3,7 @@
 usage: python -m lab.config_defaults OUTPUT   (needs transformers; it imports torch only if it is there)
 """
 
+# ruff: noqa: E501, PERF203
 from __future__ import annotations
 
 import json
@@ -10,26 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-MODEL_TYPES = """
-llama qwen2 qwen3 mistral ministral gemma gemma2 gemma3_text gemma3 gemma3n_text gemma4_text phi phi3 gpt2 gpt_neox gpt_neo gptj opt olmo olmo2 olmo3
-granite starcoder2 stablelm cohere cohere2 falcon bloom mpt gpt_bigcode smollm3 mixtral qwen2_moe qwen3_moe phimoe granitemoe olmoe
-deepseek_v2 deepseek_v3 gpt_oss bert roberta xlm-roberta distilbert electra deberta-v2 modernbert t5 mt5 bart glm glm4 glm4_moe exaone4
-apertus seed_oss qwen2_vl qwen2_5_vl qwen3_vl qwen3_vl_text qwen2_vl_text qwen2_5_vl_text mistral3 llama4 llama4_text helium ernie4_5 hunyuan_v1_dense
-nemotron persimmon codegen lfm2 arcee bitnet dots1 minimax gpt_neox_japanese internlm3 baichuan xglm mamba
-""".split()
+MODEL_TYPES = ["llama", "qwen2", "qwen3", "mistral", "ministral", "gemma", "gemma2", "gemma3_text", "gemma3", "gemma3n_text", "gemma4_text", "phi", "phi3", "gpt2", "gpt_neox", "gpt_neo", "gptj", "opt", "olmo", "olmo2", "olmo3", "granite", "starcoder2", "stablelm", "cohere", "cohere2", "falcon", "bloom", "mpt", "gpt_bigcode", "smollm3", "mixtral", "qwen2_moe", "qwen3_moe", "phimoe", "granitemoe", "olmoe", "deepseek_v2", "deepseek_v3", "gpt_oss", "bert", "roberta", "xlm-roberta", "distilbert", "electra", "deberta-v2", "modernbert", "t5", "mt5", "bart", "glm", "glm4", "glm4_moe", "exaone4", "apertus", "seed_oss", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_text", "qwen2_vl_text", "qwen2_5_vl_text", "mistral3", "llama4", "llama4_text", "helium", "ernie4_5", "hunyuan_v1_dense", "nemotron", "persimmon", "codegen", "lfm2", "arcee", "bitnet", "dots1", "minimax", "gpt_neox_japanese", "internlm3", "baichuan", "xglm", "mamba"]
 
-FIELDS = """
-hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim vocab_size tie_word_embeddings
-hidden_act hidden_activation activation_function max_position_embeddings attention_bias mlp_bias use_bias use_qkv_bias bias sliding_window
-layer_types use_sliding_window max_window_layers attention_dropout attn_pdrop resid_pdrop embd_pdrop hidden_dropout attention_dropout_prob
-attention_probs_dropout_prob hidden_dropout_prob dropout residual_dropout embedding_dropout classifier_dropout num_experts num_local_experts
-n_routed_experts num_experts_per_tok moe_intermediate_size n_shared_experts first_k_dense_replace shared_expert_intermediate_size decoder_sparse_step
-mlp_only_layers q_lora_rank kv_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim use_qk_norm qk_layernorm use_parallel_residual parallel_attn
-new_decoder_architecture multi_query alibi partial_rotary_factor rotary_pct rotary_dim do_layer_norm_before word_embed_proj_dim n_inner
-attn_logit_softcapping final_logit_softcapping num_local_experts type_vocab_size layer_norm_elementwise_affine d_ff d_kv d_model num_layers
-num_decoder_layers encoder_layers decoder_layers encoder_ffn_dim decoder_ffn_dim encoder_attention_heads decoder_attention_heads feed_forward_proj
-is_gated_act dense_act_fn query_pre_attn_scalar sliding_window_pattern embedding_size qkv_bias no_rope_layers logit_scale
-""".split()
+FIELDS = ["hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size", "tie_word_embeddings", "hidden_act", "hidden_activation", "activation_function", "max_position_embeddings", "attention_bias", "mlp_bias", "use_bias", "use_qkv_bias", "bias", "sliding_window", "layer_types", "use_sliding_window", "max_window_layers", "attention_dropout", "attn_pdrop", "resid_pdrop", "embd_pdrop", "hidden_dropout", "attention_dropout_prob", "attention_probs_dropout_prob", "hidden_dropout_prob", "dropout", "residual_dropout", "embedding_dropout", "classifier_dropout", "num_experts", "num_local_experts", "n_routed_experts", "num_experts_per_tok", "moe_intermediate_size", "n_shared_experts", "first_k_dense_replace", "shared_expert_intermediate_size", "decoder_sparse_step", "mlp_only_layers", "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_qk_norm", "qk_layernorm", "use_parallel_residual", "parallel_attn", "new_decoder_architecture", "multi_query", "alibi", "partial_rotary_factor", "rotary_pct", "rotary_dim", "do_layer_norm_before", "word_embed_proj_dim", "n_inner", "attn_logit_softcapping", "final_logit_softcapping", "num_local_experts", "type_vocab_size", "layer_norm_elementwise_affine", "d_ff", "d_kv", "d_model", "num_layers", "num_decoder_layers", "encoder_layers", "decoder_layers", "encoder_ffn_dim", "decoder_ffn_dim", "encoder_attention_heads", "decoder_attention_heads", "feed_forward_proj", "is_gated_act", "dense_act_fn", "query_pre_attn_scalar", "sliding_window_pattern", "embedding_size", "qkv_bias", "no_rope_layers", "logit_scale"]
 
 
 def defaults_of(model_type: str, config_class: Any) -> dict[str, Any]:

@@ -30,13 +30,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dialects": {"source", "run", "catalog", "findings"},  # findings: a misspelling brings its fix along
     "memory": {"run", "catalog"},
     "findings": {"source", "run"},
-    "rules": {"run", "memory", "catalog", "findings", "source"},
+    "rules": {"run", "memory", "catalog", "findings", "source"},  # source: Span
     "plan": {"run", "findings"},
     "report": {"findings", "source", ""},
     "examine": {"source", "run", "catalog", "dialects", "memory"},
     "record": {"run", "catalog", "dialects", "memory", "examine"},
     "linter": {*ALL_ROOMS, "examine", "record"},
-    "cli": {*ALL_ROOMS, "linter", "discover", "record", "examine", ""},
+    "fixing": {"linter", "source", "findings", "rules"},
+    "listing": {"linter", "catalog"},
+    "command": {*ALL_ROOMS, "linter", "discover", "record", "examine", "fixing"},
+    "cli": {"command", "listing", ""},
     "__main__": {"cli"},
 }
 """Each room and what it may import; `examine` and `record` are the linter's own, split off it."""

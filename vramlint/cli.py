@@ -60,7 +60,7 @@ def _print_rules(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option("--list-models", is_flag=True, is_eager=True, expose_value=False, callback=_print_models, help="All models.")
 @click.option("--list-rules", is_flag=True, is_eager=True, expose_value=False, callback=_print_rules, help="All rules.")
 def cli() -> None:
-    """Will this training run fit this GPU, and if not, what do I change?
+    """Tell whether a training run fits a GPU, and what to change if not.
 
     `check` is the default command: vramlint --target rtx3070 train.yaml
     """

@@ -51,7 +51,7 @@ def run_check(options: dict[str, Any]) -> int:
     to_errors = options["diff"] or (options["fix"] and "-" in options["paths"])
     output = options["output_format"] or _usual_format()
     text = render(
-        output, findings, files, rules=rules.rules, records=records, colour=_coloured(options, to_errors),  # type: ignore[arg-type]
+        output, findings, files, rules=rules.rules, records=records, colour=_coloured(options, to_errors),
     )
     click.echo(text, nl=False, err=to_errors)
     if not lint_options.targets and records and output == "full":
@@ -90,7 +90,7 @@ def _options(options: dict[str, Any], *, plans: bool = True) -> Options:
         for setting in options["settings"]:
             key, equals, value = setting.partition("=")
             if not equals:
-                raise ValueError(f"--set {setting}: write it as KEY=VALUE")
+                raise click.UsageError(f"--set {setting}: write it as KEY=VALUE")
             overrides[key] = set_value(key, value)
     except ValueError as error:
         raise click.UsageError(str(error)) from None

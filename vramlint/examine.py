@@ -98,7 +98,7 @@ def simulate(run: Run, model: FoundModel | MissingModel | None, target: Target |
     if isinstance(model, MissingModel):
         return NoEstimate(f"unknown model {model.name!r}: {model.why}", ("model_name_or_path",))
     capability = target.compute_capability if target else DEFAULT_CAPABILITY
-    return estimate(run, model.architecture, capability=capability, total=target.total if target else None)
+    return estimate(run, model.architecture, capability=capability)
 
 
 def numbers_of(subject: Subject, target: Target | None) -> Numbers:

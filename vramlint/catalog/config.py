@@ -35,7 +35,7 @@ def architecture_from_config(config: Mapping[str, Any]) -> Architecture:
     """
     model_type = config.get("model_type")
     if not isinstance(model_type, str):
-        raise ValueError("it has no model_type")
+        raise ValueError("it has no model_type")  # noqa: TRY004  # bad data, not a wrong call
     for part in ("text_config", "llm_config"):
         if isinstance(config.get(part), Mapping):
             inner = dict(config[part])
@@ -93,7 +93,7 @@ def architecture_from_config(config: Mapping[str, Any]) -> Architecture:
 
 def _filled(config: Mapping[str, Any], known: Mapping[str, Any] | None) -> dict[str, Any]:
     fields = dict(known["defaults"]) if known else {}
-    native = {standard: name for standard, name in known["aliases"].items()} if known else {}
+    native = dict(known["aliases"]) if known else {}
     for standard, name in native.items():
         if name in config and standard not in config:
             fields[standard] = config[name]
@@ -104,7 +104,7 @@ def _filled(config: Mapping[str, Any], known: Mapping[str, Any] | None) -> dict[
 def _size(fields: Mapping[str, Any], name: str) -> int:
     value = fields.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{name} is missing")
+        raise ValueError(f"{name} is missing")  # noqa: TRY004  # bad data, not a wrong call
     if not 0 < value < LARGEST:
         raise ValueError(f"{name} is {value}")
     return value

@@ -11,7 +11,7 @@ BY_CAPABILITY: tuple[tuple[tuple[int, int], tuple[int, int, int]], ...] = (
     ((0, 0), (205 * MIB, 461 * MIB, 614 * MIB)),
 )
 """From this capability on: low, typical, high. Ten processes whose own out-of-memory messages give reserved and total put the
-rest at 210–521 MiB on RTX A4000 … L40 (median 412; for instance VGGT-Long issue 6, CogVLM issue 236, Qwen3-VL issue 2097);
+rest at 210 to 521 MiB on RTX A4000 … L40 (median 412; for instance VGGT-Long issue 6, CogVLM issue 236, Qwen3-VL issue 2097);
 481 MiB with lazy loading on A100 (stas00/ml-engineering, training/performance). CUDA 11.7 or later, lazy loading."""
 
 

@@ -29,7 +29,7 @@ def find_model(
     local = _local_config(name, base_directory)
     if local is not None:
         return _from_file(name, local, f"{local.name} in {local.parent}")
-    found = _in_catalog(name)
+    found: FoundModel | MissingModel | None = _in_catalog(name)
     if found is None and not isolated:
         cached = _cached_config(name)
         found = _from_file(name, cached, "the Hugging Face cache") if cached else None

@@ -18,7 +18,7 @@ SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(gib|gb|mib|mb|g)(?:@(\d+)\.(\d))?", re.IG
 UNITS = {"gib": 1 << 30, "g": 1 << 30, "gb": 10**9, "mib": 1 << 20, "mb": 10**6}
 ASSUMED_CAPABILITY = (8, 0)
 DRIVER_SHARE = {True: 0.985, False: 0.975}
-"""What is left of the nominal size on Linux with HBM (True) and with GDDR memory: 1–3 % less on 19 cards whose
+"""What is left of the nominal size on Linux with HBM (True) and with GDDR memory: 1 to 3 % less on 19 cards whose
 `nvidia-smi` and `torch` figures were printed side by side (see `total_source` of the entries)."""
 OF_REPORTED = 0.985
 NOISE = re.compile(r"\b(nvidia|geforce|tesla|amd|intel|radeon|instinct|gpu|graphics)\b|[\s_-]+", re.IGNORECASE)

@@ -44,7 +44,11 @@ def problems_of(reading: Reading, gathered: Gathered, *, closed: bool) -> Iterat
         yield _renamed(path, entry, note, document, others={e.key for e in section.node.entries})
     for key in tables.about.get("required", ()):
         if not gathered.is_said(key):
-            yield SchemaProblem("required", f"missing {key!r}", None, (), key, (f"state {key}",))
+            yield SchemaProblem("required", f"missing {key!r}", None, (), key, (_where(key, reading.python),))
+
+
+def _where(key: str, python: bool) -> str:
+    return f"name it in the script: # vramlint: {key}=…" if python else f"state {key}"
 
 
 def _first_by_place(verdicts: list[Verdict]) -> list[Verdict]:
@@ -60,6 +64,8 @@ def _data_of(values: Effective, node: Node, depth: int) -> Any:
     """A script's values as data, those that only the running script knows as `UNKNOWN`."""
     if depth > MOST_DEPTH:
         return UNKNOWN
+    if depth == 1 and node.kind == "alias":
+        return UNKNOWN  # a name bound to what a call gives; the call has an entry of its own
     found = values.scalar(node)
     node = found.node
     if node.kind == "map" and (depth <= 1 or said_elsewhere(node) is None):

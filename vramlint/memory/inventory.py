@@ -25,8 +25,7 @@ def inventory(
         found.append(Weight("head", (a.vocab_size, a.hidden_size), outer, trained))
     if block.lm_head_bias:
         found.append(Weight("head bias", (a.vocab_size,), outer, trained))
-    for size in norm_sizes(a, block):
-        found.append(Weight("norm", (size,), outer, trained, layers))
+    found += [Weight("norm", (size,), outer, trained, layers) for size in norm_sizes(a, block)]
     found += [Weight("final norm", (a.hidden_size,), outer, trained, 2 if block.norm == "layer" else 1)]
     for projection in projections:
         shape = (projection.outputs, projection.inputs)

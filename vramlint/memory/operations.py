@@ -31,9 +31,7 @@ class Setting:
     compute: str
     attention: str
     masked: bool
-    flash: bool
     liger: bool
-    double_quantized: bool = False
 
     @property
     def tokens(self) -> int:
@@ -104,9 +102,9 @@ def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projectio
         graph.record(dropped, (source,), saved=(mask,))
         graph.drop(mask, source)
         source = dropped
-    down = _plain(graph, setting, source, projection.inputs, setting.rank, setting.adapter, True, f"{name}.lora_A", "adapters")
+    down = _plain(graph, setting, source, projection.inputs, setting.rank, setting.adapter, True, f"{name}.lora_A")
     graph.drop(source)
-    up = _plain(graph, setting, down, setting.rank, projection.outputs, setting.adapter, True, f"{name}.lora_B", "adapters")
+    up = _plain(graph, setting, down, setting.rank, projection.outputs, setting.adapter, True, f"{name}.lora_B")
     graph.drop(down)
     scaled = graph.tensor(up.shape, up.dtype, "LoRA's output, scaled")
     graph.record(scaled, (up,))
@@ -122,7 +120,6 @@ def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projectio
 
 def _plain(
     graph: Graph, setting: Setting, hidden: Tensor, inputs: int, outputs: int, dtype: str, trained: bool, name: str,
-    part: str = "gradients",
 ) -> Tensor:
     """`torch.nn.Linear`: saves its input where the weight is trained, and its weight where the input needs a gradient."""
     compute = setting.autocast or promoted(hidden.dtype, dtype)
@@ -179,7 +176,7 @@ def attention(
     if groups != heads and (setting.attention == "eager" or mask is not None):
         key, value = (_repeated(graph, tensor, width) for tensor in (key, value))
     if setting.attention == "eager":
-        return _eager(graph, setting, query, key, value, heads, compute)
+        return _eager(graph, query, key, value, heads, compute)
     inputs = []
     for tensor in (query, key, value):
         lower = cast(graph, tensor, compute, "input of the attention kernel")
@@ -192,8 +189,6 @@ def attention(
         # sdpa turns the boolean mask into an additive one of the query's dtype, per layer.
         bias = graph.tensor((batch, 1, length, length), compute, "attention mask as a bias", needs_grad=False)
         saved.append(bias)
-    elif not setting.flash and compute == "float32":
-        pass
     graph.record(made, tuple(inputs), saved=tuple(saved))
     graph.drop(*inputs, sums)
     if mask is not None:
@@ -209,7 +204,7 @@ def _repeated(graph: Graph, tensor: Tensor, width: int) -> Tensor:
 
 
 def _eager(
-    graph: Graph, setting: Setting, query: Tensor, key: Tensor, value: Tensor, heads: int, compute: str,
+    graph: Graph, query: Tensor, key: Tensor, value: Tensor, heads: int, compute: str,
 ) -> Tensor:
     """`eager_attention_forward`: the scores are there in full, in fp32 for the softmax."""
     batch, length, width = query.shape

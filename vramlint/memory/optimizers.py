@@ -33,16 +33,23 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "lion_8bit": Optimizer(1, 1, blockwise=True), "lion_32bit": Optimizer(1, 4),
     "paged_lion_8bit": Optimizer(1, 1, blockwise=True, paged=True), "paged_lion_32bit": Optimizer(1, 4, paged=True),
     "adafactor": Optimizer(0, factored=True, temporary_largest=3),
-    "sgd": Optimizer(0, temporary_all=0.0), "adagrad": Optimizer(1, temporary_all=1.0),
+    "sgd": Optimizer(0), "adagrad": Optimizer(1, temporary_all=2.0),
     "rmsprop": Optimizer(1, temporary_all=1.0),
 }
 """After torch 2.11 (torch/optim), bitsandbytes 0.50 and transformers 5.17 (optimization.py)."""
 
 
-def state_size(optimizer: Optimizer, elements: int, dtype: str, shape: tuple[int, ...]) -> list[int]:
-    """The bytes of each state tensor of one parameter that stands in the allocator."""
+def state_size(
+    optimizer: Optimizer, elements: int, dtype: str, shape: tuple[int, ...], *, embedding: bool = False,
+) -> list[int]:
+    """The bytes of each state tensor of one parameter that stands in the allocator.
+
+    The Trainer keeps the states of an `embedding` in 32 bits (transformers 5.17, trainer.py, register_module_override).
+    """
     if optimizer.factored:
         return [4 * shape[0], 4 * shape[-1]] if len(shape) > 1 else [4 * elements]
+    if optimizer.blockwise and embedding:
+        return [] if optimizer.paged else [4 * elements] * optimizer.states
     if optimizer.blockwise:
         if elements < 4096:
             return [4 * elements] * optimizer.states

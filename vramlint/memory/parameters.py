@@ -93,7 +93,7 @@ def norm_sizes(architecture: Architecture, block: BlockShape) -> list[int]:
     hidden = architecture.hidden_size
     main = 4 if block.sandwich else 1 if block.shared_norm else 2
     sizes = [hidden] * main
-    if block.norm == "layer" and architecture.model_type not in ("olmo",):
+    if block.norm == "layer" and architecture.model_type != "olmo":
         sizes = sizes * (1 if architecture.model_type in ("cohere", "cohere2") else 2)
     if block.norm == "layer" and architecture.model_type == "olmo":
         sizes = []

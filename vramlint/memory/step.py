@@ -43,7 +43,7 @@ def play(plan: Plan) -> Tape:
         )
     trained = [weight for weight in plan.weights if weight.trained]
     for weight in trained:
-        for size in state_size(plan.optimizer, weight.elements, weight.dtype, weight.shape):
+        for size in _states(plan, weight):
             tape.allocate(size, "optimizer", "optimizer state", weight.shape, weight.dtype, weight.count)
     tape.allocate(plan.workspace, "workspace", "cuBLAS workspaces", count=2)
     accumulated: list[Block] = []
@@ -53,6 +53,12 @@ def play(plan: Plan) -> Tape:
     _optimize(plan, tape, trained)
     tape.settle()
     return tape
+
+
+def _states(plan: Plan, weight: Weight) -> list[int]:
+    return state_size(
+        plan.optimizer, weight.elements, weight.dtype, weight.shape, embedding=weight.name in ("embedding", "positions"),
+    )
 
 
 def _named(weight: Weight) -> str:
@@ -163,7 +169,7 @@ class Layers:
             graph.hold(hidden)
         out = self._layer.forward(graph, hidden, self._mask, "layer")
         if self._plan.checkpointing:
-            out.needs_grad = needs or not self._plan.setting.trained or self._plan.setting.trained
+            out.needs_grad = needs or self._plan.setting.trained
         self._graphs.append(graph)
         self._outputs.append(out)
         if first and self._count > 2:

@@ -75,27 +75,27 @@ class _Compiler:
             (ast.BinOp, self._arithmetic), (ast.IfExp, self._choice), (ast.Call, self._call), (ast.List, self._list),
         ):
             if isinstance(node, kind):
-                result: tuple[Type, Code] = method(node, depth)  # type: ignore[operator]
-                return result
+                compile_node: Callable[[Any, int], tuple[Type, Code]] = method
+                return compile_node(node, depth)
         raise self._fail(f"{type(node).__name__} is not part of the rule language", node)
 
     def _constant(self, node: ast.Constant, _: int) -> tuple[Type, Code]:
         value = node.value
         if isinstance(value, bool) or value is None:
-            return (NULL if value is None else BOOL), lambda names: value
+            return (NULL if value is None else BOOL), lambda _: value
         if isinstance(value, int | float):
-            return NUMBER, lambda names: value
+            return NUMBER, lambda _: value
         if isinstance(value, str):
-            return TEXT, lambda names: value
+            return TEXT, lambda _: value
         raise self._fail("only numbers, texts, true, false and null", node)
 
     def _name(self, node: ast.expr, _: int) -> tuple[Type, Code]:
         name = _dotted(node)
         if name in ("true", "false", "null"):
             value = {"true": True, "false": False, "null": None}[name]
-            return (NULL if value is None else BOOL), lambda names: value
+            return (NULL if value is None else BOOL), lambda _: value
         if name in CONSTANTS:
-            return BYTES, lambda names: CONSTANTS[name]
+            return BYTES, lambda _: CONSTANTS[name]
         if name not in self._types:
             near = difflib.get_close_matches(name, self._types, 1)
             raise self._fail(f"unknown name {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""), node)
@@ -158,11 +158,11 @@ class _Compiler:
     def _check_words(self, kind: Type, other: ast.expr, node: ast.AST) -> None:
         literals = other.elts if isinstance(other, ast.List) else [other]
         for literal in literals:
-            if isinstance(literal, ast.Constant) and isinstance(literal.value, str) and kind.words:
-                if literal.value not in kind.words:
-                    near = difflib.get_close_matches(literal.value, kind.words, 1)
-                    hint = f"; did you mean {near[0]!r}?" if near else ""
-                    raise self._fail(f"it is never {literal.value!r}{hint}", node)
+            word = literal.value if isinstance(literal, ast.Constant) else None
+            if isinstance(word, str) and kind.words and word not in kind.words:
+                near = difflib.get_close_matches(word, kind.words, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise self._fail(f"it is never {word!r}{hint}", node)
 
     def _arithmetic(self, node: ast.BinOp, depth: int) -> tuple[Type, Code]:
         left_type, left = self.compile(node.left, depth + 1)
