@@ -122,7 +122,7 @@ class Builder:
             patterns[f"^{name}{CALL}"] = {"$ref": f"#/$defs/{name}"}
         for pattern, name in calls["named"].items():
             patterns[pattern + CALL] = {"$ref": f"#/$defs/{name}"}
-        length = {**self.definitions["tokenizer"]["properties"]["max_length"], ABOUT: {"key": "_length", "rank": 4}}
+        length = {ABOUT: {"key": "_length", "rank": 4}}  # of any type: a name in a script promises nothing
         constants = {name: length for stem in calls["length_constants"] for name in (stem, stem.upper())}
         return {ABOUT: {}, "properties": constants, "patternProperties": patterns}
 

@@ -60,7 +60,7 @@ def text_at(text: str, problem: SchemaProblem) -> str:
     ("gradient_checkpointing_kwargs: {use_reentrant: 'no'}", "type", "'no'", "use_reentrant takes true or", "false"),
     ("lora_target_modules: [1, 2]", "type", "1", "a string", None),
 ])
-def test_one_thing_wrong(  # noqa: PLR0917
+def test_one_thing_wrong(
     recognised: Recognise, line: str, kind: str, at: str, says: str, suggestion: str | None,
 ) -> None:
     text = SFT + line + "\n"
