@@ -99,13 +99,15 @@ def quantize(model: Any, case: Mapping[str, Any]) -> None:
                 quant_type=case["quant_type"],
                 device="meta",
             )
-            linear.weight = bitsandbytes.nn.Params4bit(
+            parameter = bitsandbytes.nn.Params4bit(
                 weight,
                 requires_grad=False,
                 quant_type=case["quant_type"],
                 compress_statistics=case["double_quant"],
                 module=linear,
-            )._quantize("cuda")  # noqa: SLF001 — what moving it to the device calls
+            )
+            linear.weight = parameter._quantize("cuda")  # noqa: SLF001 — what moving it to the device calls
+            del parameter
             del weight
         else:
             linear = bitsandbytes.nn.Linear8bitLt(
