@@ -47,7 +47,8 @@ TYPES_ONLY = {("rules", "memory"), ("rules", "catalog"), ("dialects", "findings"
 """Here a room may know what the other gives, and not call it."""
 NOT_ON_THE_MAIN_PATH = {
     "jsonschema", "rich", "requests", "urllib3", "pydantic", "attrs", "referencing", "torch", "transformers", "numpy",
-    "importlib.metadata", "importlib.resources", "typing_extensions", "asyncio", "unittest", "socket", "http",
+    "importlib.metadata", "importlib.resources", "typing_extensions", "asyncio", "unittest", "socket", "http", "pathlib",
+    "difflib", "tempfile", "shutil", "subprocess", "logging",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -70,7 +70,10 @@ def _shared(command: Any) -> Any:
     """The options that `check` and `estimate` have in common."""
     for option in reversed((
         click.argument("paths", nargs=-1, required=True, metavar="FILE…"),
-        click.option("--target", "targets", multiple=True, metavar="GPU", help="A card, an instance or 24GiB@8.6."),
+        click.option(
+            "--target", "targets", multiple=True, metavar="GPU", envvar="VRAMLINT_TARGET",
+            help="A card, an instance or 24GiB@8.6; VRAMLINT_TARGET says it too.",
+        ),
         click.option("--reserve", default="0", metavar="SIZE", help="Memory of the card to leave to others."),
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="What if: set a canonical key."),
         click.option("--model-config", type=click.Path(), metavar="FILE", help="The model's config.json."),

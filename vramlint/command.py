@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +16,7 @@ from vramlint.findings import SEVERITIES, Finding, Safety
 from vramlint.linter import Checked, Options, check_data, finding_about, load_rules
 from vramlint.record import failed_record
 from vramlint.report import render, render_estimate
+from vramlint.report.paint import wants_colour
 from vramlint.rules import RuleSet
 from vramlint.sizes import parse_size
 from vramlint.source import SourceError, SourceFile, write
@@ -50,10 +50,11 @@ def run_check(options: dict[str, Any]) -> int:
     # What --diff and a fixed standard input print is the text itself; the report goes beside it.
     to_errors = options["diff"] or (options["fix"] and "-" in options["paths"])
     output = options["output_format"] or _usual_format()
+    colour = _coloured(options, to_errors)
     text = render(
-        output, findings, files, rules=rules.rules, records=records, colour=_coloured(options, to_errors),
+        output, findings, files, rules=rules.rules, records=records, colour=colour,
     )
-    click.echo(text, nl=False, err=to_errors)
+    click.echo(text, nl=False, err=to_errors, color=colour)  # otherwise click takes it off again for a pipe
     if not lint_options.targets and records and output == "full":
         click.echo("no target: say which card with --target, as in --target rtx3090", err=True)
     if options["exit_zero"]:
@@ -78,7 +79,8 @@ def run_estimate(options: dict[str, Any]) -> int:
             records += checked.records
         elif found.named:
             records.append(failed_record(found.path, "it is no training config that vramlint knows"))
-    click.echo(render_estimate(records, options["output_format"], colour=_coloured(options, to_errors=False)), nl=False)
+    colour = _coloured(options, to_errors=False)
+    click.echo(render_estimate(records, options["output_format"], colour=colour), nl=False, color=colour)
     return int(any(record["estimate"] is None for record in records))
 
 
@@ -101,7 +103,7 @@ def _options(options: dict[str, Any], *, plans: bool = True) -> Options:
         targets=tuple(_target(text, reserve) for text in options["targets"]),
         facts=Facts(
             overrides=overrides, dialect=options["dialect"], isolated=options["isolated"],
-            model_config=Path(model_config) if model_config else None,
+            model_config=model_config,
         ),
         plans=plans,
     )
@@ -169,8 +171,5 @@ def _usual_format() -> str:
 
 
 def _coloured(options: dict[str, Any], to_errors: bool) -> bool:
-    if options["color"] != "auto":
-        return bool(options["color"] == "always")
-    if os.environ.get("NO_COLOR"):
-        return False
-    return bool(os.environ.get("FORCE_COLOR")) or (sys.stderr if to_errors else sys.stdout).isatty()
+    stream = sys.stderr if to_errors else sys.stdout
+    return wants_colour(options["color"], is_terminal=stream.isatty(), environment=os.environ)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import field, replace
-from pathlib import Path
 
 from vramlint.catalog import FoundModel, MissingModel, Target, find_model
 from vramlint.dataclass import dataclass
@@ -24,7 +24,7 @@ class Facts:
 
     overrides: Mapping[str, Value] = field(default_factory=dict)
     dialect: str | None = None
-    model_config: Path | None = None
+    model_config: str | None = None
     isolated: bool = False
     stack: Mapping[str, str] = field(default_factory=dict)
 
@@ -71,7 +71,7 @@ def subject_of(file: SourceFile, document: Document, facts: Facts) -> Subject | 
     if name or facts.model_config:
         model = find_model(
             name or "",
-            base_directory=Path(file.path).parent if file.path not in ("", "-") else None,
+            base_directory=os.path.dirname(file.path) if file.path not in ("", "-") else None,
             model_config=facts.model_config,
             isolated=facts.isolated,
         )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from vramlint.catalog.architecture import Architecture, FoundModel, MissingModel
@@ -16,19 +14,22 @@ from vramlint.catalog.config import DATA, architecture_from_config
 CATALOG = os.path.join(DATA, "models.jsonl")
 NOT_OF_THE_CONFIG = ("id", "aliases", "quantized", "same_count", "parameters", "source", "unconfirmed", "overrides", "auto")
 
+FilePath = str | os.PathLike[str]
+"""pathlib itself costs start-up."""
+
 
 def find_model(
-    name: str, *, base_directory: Path | None, model_config: Path | None = None, isolated: bool = False,
+    name: str, *, base_directory: FilePath | None, model_config: FilePath | None = None, isolated: bool = False,
 ) -> FoundModel | MissingModel:
     """The architecture of the model `name`, and where it was found, or why it is not known.
 
     `base_directory` is where relative model paths begin; `isolated` leaves the Hugging Face cache out.
     """
     if model_config is not None:
-        return _from_file(name or str(model_config), Path(model_config), "--model-config")
+        return _from_file(name or str(model_config), model_config, "--model-config")
     local = _local_config(name, base_directory)
     if local is not None:
-        return _from_file(name, local, f"{local.name} in {local.parent}")
+        return _from_file(name, local, f"{os.path.basename(local)} in {os.path.dirname(local) or '.'}")
     found: FoundModel | MissingModel | None = _in_catalog(name)
     if found is None and not isolated:
         cached = _cached_config(name)
@@ -95,6 +96,8 @@ def _line_with(part: str) -> str | None:
 
 
 def _near(name: str) -> tuple[str, ...]:
+    import difflib  # noqa: PLC0415  # only where something is wrong
+
     names = [alias for entry in all_models() for alias in (entry["id"], *entry["aliases"])]
     by_lower = {known.lower(): known for known in names}
     by_last = {known.lower().rpartition("/")[2]: known for known in names}
@@ -107,43 +110,42 @@ def _looks_local(name: str) -> bool:
     return name.startswith((".", "/", "~", "\\")) or name.count("/") != 1
 
 
-def _local_config(name: str, base_directory: Path | None) -> Path | None:
+def _local_config(name: str, base_directory: FilePath | None) -> str | None:
     if not name or "\0" in name or len(name) > 1000:
         return None
-    try:
-        path = (base_directory or Path()) / Path(name).expanduser()
-        for candidate in (path / "config.json", path if path.name == "config.json" else None):
-            if candidate is not None and candidate.is_file():
-                return candidate
-    except (OSError, RuntimeError):
-        return None
+    path = os.path.normpath(os.path.join(base_directory or "", os.path.expanduser(name)))
+    for candidate in (os.path.join(path, "config.json"), path):
+        if os.path.basename(candidate) == "config.json" and os.path.isfile(candidate):
+            return candidate
     return None
 
 
-def _cached_config(name: str) -> Path | None:
+def _cached_config(name: str) -> str | None:
     if name.count("/") != 1 or ".." in name:
         return None
     home = os.environ.get("HF_HOME") or os.path.join(os.path.expanduser("~"), ".cache", "huggingface")
     hub = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
-    repository = Path(hub) / f"models--{name.replace('/', '--')}"
+    repository = os.path.join(hub, f"models--{name.replace('/', '--')}")
+    snapshots = os.path.join(repository, "snapshots")
     try:
-        revision = (repository / "refs" / "main").read_text(encoding="utf-8").strip()
-        first = repository / "snapshots" / revision / "config.json"
-        if first.is_file():
-            return first
+        with open(os.path.join(repository, "refs", "main"), encoding="utf-8") as file:
+            revisions = [file.read().strip()]
     except (OSError, UnicodeDecodeError):
-        pass
+        revisions = []
     try:
-        return next(iter(sorted(repository.glob("snapshots/*/config.json"))), None)
+        revisions += sorted(os.listdir(snapshots))
     except OSError:
         return None
+    configs = [os.path.join(snapshots, revision, "config.json") for revision in revisions if "\0" not in revision]
+    return next((config for config in configs if os.path.isfile(config)), None)
 
 
-def _from_file(name: str, path: Path, source: str) -> FoundModel | MissingModel:
+def _from_file(name: str, path: FilePath, source: str) -> FoundModel | MissingModel:
     try:
-        if path.stat().st_size > 1 << 20:
+        if os.path.getsize(path) > 1 << 20:
             return MissingModel(name, f"{path} is over 1 MiB, which no config.json is")
-        config = json.loads(path.read_text(encoding="utf-8"))
+        with open(path, encoding="utf-8") as file:
+            config = json.load(file)
     except OSError as error:
         return MissingModel(name, f"{path} cannot be read: {error.strerror or error}")
     except (ValueError, RecursionError):

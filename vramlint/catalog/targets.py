@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -48,6 +47,8 @@ def find_target(text: str, *, reserve: int = 0) -> Target | UnknownTarget:
         card = names.get(_folded(instance["gpu"]))
         if card is not None:
             return _of_entry(card, reserve, int(instance.get("gpu_count", 1)))
+    import difflib  # noqa: PLC0415  # only where something is wrong
+
     near = difflib.get_close_matches(wanted, [n for n in names if n], 3, 0.6)
     near += difflib.get_close_matches(text.lower(), instances, 2, 0.8)
     suggestions = [names[match]["id"] if match in names else match for match in near]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ast
-import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from vramlint.rules.names import BOOL, BYTES, CONSTANTS, LIST, NULL, NUMBER, TEXT, Type
@@ -97,7 +96,7 @@ class _Compiler:
         if name in CONSTANTS:
             return BYTES, lambda _: CONSTANTS[name]
         if name not in self._types:
-            near = difflib.get_close_matches(name, self._types, 1)
+            near = _close(name, self._types)
             raise self._fail(f"unknown name {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""), node)
         return self._types[name], lambda names: names(name)
 
@@ -160,7 +159,7 @@ class _Compiler:
         for literal in literals:
             word = literal.value if isinstance(literal, ast.Constant) else None
             if isinstance(word, str) and kind.words and word not in kind.words:
-                near = difflib.get_close_matches(word, kind.words, 1)
+                near = _close(word, kind.words)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise self._fail(f"it is never {word!r}{hint}", node)
 
@@ -256,3 +255,9 @@ def _dotted(node: ast.expr) -> str:
         parts.append(node.attr)
         node = node.value
     return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
+
+
+def _close(word: str, known: Iterable[str]) -> list[str]:
+    import difflib  # noqa: PLC0415  # only where something is wrong
+
+    return difflib.get_close_matches(word, list(known), 1)
