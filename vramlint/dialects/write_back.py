@@ -92,7 +92,7 @@ class _Writer:
         if all(getattr(run, change.key) == change.value and change.key not in run.unknown for run in runs):
             return None
         if kind == "inferred" and path:
-            return Refusal(f"{change.key} follows from {path[-1]}, which would have to go")
+            return Refusal(f"it follows from {path[-1]}, which would have to go")
         return self._insert(change)
 
     def _set(self, path: Path, change: Change) -> Operation | Refusal:
