@@ -15,7 +15,7 @@ def main() -> int:
     gc.set_threshold(GARBAGE_WORTH_COLLECTING)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # an ASCII terminal gets \u2192 for →, not a traceback
+            stream.reconfigure(errors="backslashreplace")  # cp1252 gets \u2192 for →, not a traceback
     from vramlint.cli import main as command_line  # noqa: PLC0415  # click is loaded under that threshold too
 
     try:
