@@ -54,7 +54,8 @@ def run_check(options: dict[str, Any]) -> int:
     text = render(
         output, findings, files, rules=rules.rules, records=records, colour=colour,
     )
-    click.echo(text, nl=False, err=to_errors, color=colour)  # otherwise click takes it off again for a pipe
+    if findings or records or output != "full":
+        click.echo(text, nl=False, err=to_errors, color=colour)  # otherwise click takes it off again for a pipe
     if not lint_options.targets and records and output == "full":
         click.echo("no target: say which card with --target, as in --target rtx3090", err=True)
     if options["exit_zero"]:

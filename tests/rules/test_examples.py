@@ -1,0 +1,48 @@
+"""Each rule's examples are its tests, run through the real linter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vramlint.catalog import Target, find_target
+from vramlint.examine import Facts
+from vramlint.linter import Options, check_data, load_rules
+
+RULES = load_rules()
+CASES = [(rule, example) for rule in RULES.rules for example in rule.data["examples"]]
+
+
+@pytest.mark.parametrize(("rule", "example"), CASES, ids=lambda value: getattr(value, "code", None) or value.get("name"))
+def test_example(rule: object, example: dict[str, object]) -> None:
+    targets = ()
+    if "target" in example:
+        target = find_target(str(example["target"]))
+        assert isinstance(target, Target)
+        targets = (target,)
+    text = str(example["config"])
+    data = b"caf\xe9" if example.get("format") == "latin-1" else text.encode()
+    checked = check_data("example.yaml", data, Options(targets, Facts(isolated=True)), RULES)
+    codes = [finding.code for finding in checked.findings]
+    assert (rule.code in codes) is example["fires"], f"{rule.code}: {codes}"
+
+
+def test_every_rule_compiles_and_says_what_it_is() -> None:
+    for rule in RULES.rules:
+        rule.check()
+        assert {"code", "name", "severity", "what", "why", "when_not_to", "examples"} <= set(rule.data)
+        assert ("when" in rule.data) != ("problem" in rule.data), rule.code
+        assert any(not example["fires"] for example in rule.data["examples"]), rule.code
+        if rule.name not in ("unreadable", "too-large"):  # no text in a rule file can be either: tests/cli has them
+            assert any(example["fires"] for example in rule.data["examples"]), rule.code
+
+
+def test_codes_and_names_are_unique_and_name_the_file() -> None:
+    assert len({rule.code for rule in RULES.rules}) == len({rule.name for rule in RULES.rules}) == len(RULES.rules)
+    files = {path.stem for path in (Path(__file__).parents[2] / "rules").glob("*.yaml")}
+    assert files == {f"{rule.code}-{rule.name}" for rule in RULES.rules}
+
+
+def test_there_are_at_least_fifteen_rules() -> None:
+    assert len(RULES.rules) >= 15
