@@ -60,10 +60,8 @@ class Syntax(dict[str, Any]):
 
 
 def _tagged(loader: Any, suffix: str, node: Any) -> Any:
-    if node.id == "scalar":
-        value = loader.construct_scalar(node)
-    else:
-        value = getattr(loader, f"construct_{node.id}")(node, deep=True)
+    scalar = node.id == "scalar"
+    value = loader.construct_scalar(node) if scalar else getattr(loader, f"construct_{node.id}")(node, deep=True)
     return {"tag": suffix, "value": value}
 
 

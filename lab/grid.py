@@ -9,6 +9,7 @@ import json
 import random
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from lab.case import short
 from lab.draw import (
@@ -17,6 +18,7 @@ from lab.draw import (
     DTYPES,
     LIGER_SMALL,
     METHODS,
+    OLDER,
     OPTIMIZERS,
     SHAPES,
     SMALL,
@@ -57,7 +59,7 @@ def optimizers() -> Iterator[Case]:
             ("pythia-410m", "full"),
             ("llama-3.2-1b", "lora"),
         ):
-            case = {
+            case: dict[str, Any] = {
                 "arch": arch,
                 "method": method,
                 "optim": optim,
@@ -243,6 +245,29 @@ def capacities() -> Iterator[Case]:
         yield {**case, "capacity": True}
 
 
+def older() -> Iterator[Case]:
+    """The libraries of January 2025: plain Trainer, SFT, DPO, reward, KTO."""
+    draw = random.Random(10)  # noqa: S311 — drawn alike each time
+    for trainer, count in (("hf", 27), ("sft", 12), ("dpo", 9), ("reward", 4), ("kto", 4)):
+        for index in range(count):
+            batch, seq = draw.choice(SHAPES)
+            yield {
+                "stack": "2025-01",
+                "trainer": trainer,
+                "arch": draw.choice(OLDER),
+                "method": METHODS[index % 3],
+                "batch": max(2, batch) if trainer in {"dpo", "kto"} else batch,
+                "seq": seq,
+                "checkpointing": draw.random() < 0.6,
+                "reentrant": draw.random() < 0.5,
+                "padded": draw.random() < 0.4,
+                "capability": draw.choice(("7.5", "8.0", "9.0")),
+                "optim": draw.choice(("adamw_torch", "adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit")),
+                "double_quant": draw.random() < 0.5,
+                "capacity": index % 3 == 1,
+            }
+
+
 def wide() -> Iterator[Case]:
     """More drawn over everything, larger models among them."""
     draw = random.Random(9)  # noqa: S311 — drawn alike each time
@@ -263,6 +288,7 @@ LISTS: dict[str, Callable[[], Iterator[Case]]] = {
     "families": families,
     "capacities": capacities,
     "wide": wide,
+    "older": older,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vramlint.findings import Outcome, Safety
 from vramlint.plan import Allowed, Move, moves_for, search, singles
 from vramlint.run import Change, Run
@@ -13,7 +15,7 @@ def move(axis: str, strength: int, safety: Safety = Safety.SAFE, slowdown: float
     return Move(axis, f"{axis}{strength}", safety, slowdown, (Change(axis, strength),))
 
 
-def outcome_with(need: int, limit: int):
+def outcome_with(need: int, limit: int) -> Callable[[tuple[Change, ...]], Outcome]:
     def outcome_of(changes: tuple[Change, ...]) -> Outcome:
         left = need - sum(SAVINGS[change.key] * change.value for change in changes)
         return Outcome(left, left, left, "fits" if left <= limit else "does-not-fit")

@@ -77,4 +77,4 @@ def test_any_text_compiles_or_is_refused(source: str) -> None:
         expression = Expression(source, TYPES)
     except RuleError:
         return
-    expression(lambda name: UNKNOWN)
+    expression(lambda _: UNKNOWN)
