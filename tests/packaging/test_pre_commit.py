@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,6 @@ import pytest
 pytestmark = pytest.mark.packaging
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "examples" / "reference" / "train.yaml"
-TARGET = "# vramlint: target={}\n"
 
 Hook = Callable[..., Any]
 
@@ -40,45 +40,45 @@ def repository(tmp_path: Path) -> Path:
 def hook(copy: Path, cache: Path, repository: Path, run: Callable[..., Any], commit: Callable[[Path], None]) -> Hook:
     """Runs a hook of ours on all files of their repository."""
 
-    def hook(name: str, *, expect: int) -> Any:
+    def hook(name: str, target: str, *, expect: int) -> Any:
         commit(repository)
         return run(
             sys.executable, "-m", "pre_commit", "try-repo", copy, name, "--all-files", "--verbose",
-            cwd=repository, expect=expect, PRE_COMMIT_HOME=str(cache),
+            cwd=repository, expect=expect, PRE_COMMIT_HOME=str(cache), VRAMLINT_TARGET=target,
         )
 
     return hook
 
 
-def write(repository: Path, target: str) -> Path:
-    path = repository / "train.yaml"
-    path.write_text(TARGET.format(target) + REFERENCE.read_text())
-    return path
+@pytest.fixture
+def config(repository: Path) -> Path:
+    """The reference config, in their repository."""
+    return Path(shutil.copy(REFERENCE, repository / "train.yaml"))
 
 
-def test_it_fails_on_a_config_that_does_not_fit(hook: Hook, repository: Path) -> None:
-    write(repository, "rtx3070")
-    done = hook("vramlint", expect=1)
-    assert "train.yaml:" in done.stdout
+@pytest.mark.usefixtures("config")
+def test_it_fails_on_a_config_that_does_not_fit(hook: Hook) -> None:
+    done = hook("vramlint", "rtx3070", expect=1)
+    assert "\ntrain.yaml:" in done.stdout
     assert "[does-not-fit]" in done.stdout
     assert "others/" not in done.stdout
 
 
-def test_it_passes_on_one_that_fits(hook: Hook, repository: Path) -> None:
-    write(repository, "rtx3090")
-    assert "Passed" in hook("vramlint", expect=0).stdout
+@pytest.mark.usefixtures("config")
+def test_it_passes_on_one_that_fits(hook: Hook) -> None:
+    assert "Passed" in hook("vramlint", "rtx3090", expect=0).stdout
 
 
 def test_it_passes_over_files_that_are_no_training_config(hook: Hook) -> None:
-    done = hook("vramlint", expect=0)
-    assert "others/" not in done.stdout
+    done = hook("vramlint", "rtx3070", expect=0)
+    assert "error" not in done.stdout
+    assert "warning" not in done.stdout
 
 
-def test_the_fixing_hook_edits_the_file_until_it_fits(hook: Hook, repository: Path) -> None:
-    path = write(repository, "rtx3070")
-    before = path.read_text()
-    hook("vramlint-fix", expect=1)
-    after = path.read_text()
+def test_the_fixing_hook_edits_the_file_until_it_fits(hook: Hook, config: Path) -> None:
+    before = config.read_text()
+    hook("vramlint-fix", "rtx3070", expect=1)
+    after = config.read_text()
     changed = [(a, b) for a, b in zip(before.splitlines(), after.splitlines(), strict=True) if a != b]
     assert 1 <= len(changed) <= 3
-    assert "Passed" in hook("vramlint", expect=0).stdout
+    assert "Passed" in hook("vramlint", "rtx3070", expect=0).stdout
