@@ -11,7 +11,13 @@ from typing import Any
 ARCHITECTURES_FILE = Path(__file__).parent / "phantom" / "architectures.json"
 HELD_OUT_PERCENT = 30
 
+STACKS = {
+    "2026-11": "torch 2.11.0, transformers 5.17.0, peft 0.21.2, trl 1.16.0, bitsandbytes 0.50.2, accelerate 1.15.0",
+    "2025-01": "torch 2.4.1, transformers 4.48.1, peft 0.13.2, trl 0.13.0, bitsandbytes 0.43.3, accelerate 1.2.1",
+}
+
 DEFAULTS: dict[str, Any] = {
+    "stack": "2026-11",  # which library versions: a name of STACKS; measured.versions says them
     "capability": "9.0",  # compute capability of the card; on a real card, whatever it has
     "trainer": "hf",  # hf | sft | dpo | reward | kto | grpo
     "head": "causal-lm",  # causal-lm | seq-cls | masked-lm | seq2seq-lm; reward trains seq-cls whatever this says

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from lab.case import architecture_fields, complete
+from lab.case import STACKS, architecture_fields, complete
 from vramlint.catalog import Architecture, architecture_from_config
 from vramlint.run import Run
 
@@ -77,7 +77,7 @@ def run_of(case: Mapping[str, Any]) -> Run:
         num_generations=int(c["num_generations"]) if trainer == "trl-grpo" else None,
         num_iterations=int(c["num_iterations"]),
         steps_per_generation=c["steps_per_generation"],
-        stack=MappingProxyType({}),
+        stack=MappingProxyType({} if c["stack"] == "2026-11" else dict(p.split() for p in STACKS[c["stack"]].split(", "))),
     )
 
 

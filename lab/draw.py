@@ -48,6 +48,9 @@ SMALL = (
     "qwen3-1.7b",
     "stablelm-2-1.6b",
 )
+OLDER = (
+    "qwen2.5-0.5b", "llama-3.2-1b", "smollm2-135m", "gemma-2-2b", "gpt2", "pythia-410m", "phi-3-mini", "mistral-7b-v0.1",
+)
 LIGER_SMALL = (
     "qwen2.5-0.5b",
     "qwen2.5-1.5b",
@@ -144,7 +147,7 @@ def preference(draw: random.Random, trainer: str) -> Case:
         case |= {
             "batch": 4 * max(1, batch // 4),
             "seq": min(seq, 768),
-            "completion": draw.choice((64, 128, 256)),
+            "completion": draw.choice((16, 32, 64)),
             "padded": False,
             "beta": draw.choice((None, 0.04)),
             "num_iterations": draw.choice((1, 1, 2)),

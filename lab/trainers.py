@@ -50,7 +50,7 @@ def arguments(case: Mapping[str, Any], cls: type, **more: Any) -> Any:
         max_grad_norm=case["max_grad_norm"],
         report_to=[],
         save_strategy="no",
-        logging_steps=1,
+        logging_steps=1 if case["stack"] == "2026-11" else 1000,  # TRL 0.13 cannot log under numpy 2
         disable_tqdm=True,
         dataloader_pin_memory=False,
         **given,
@@ -97,8 +97,8 @@ def make_trainer(model: Any, case: Mapping[str, Any]) -> Any:
 
 
 def named(case: Mapping[str, Any], **keys: str) -> dict[str, Any]:
-    """Arguments for the case's fields that are set, under the trainer's names."""
-    return {theirs: case[ours] for theirs, ours in keys.items() if case[ours] is not None}
+    """Arguments for the case's fields that are set, under the trainer's names; older versions lack some."""
+    return {theirs: case[ours] for theirs, ours in keys.items() if case[ours] is not None and case[ours] is not False}
 
 
 def data(case: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -116,8 +116,9 @@ def sft(model: Any, case: Mapping[str, Any], count: int) -> Any:
     more = named(
         case, loss_type="loss_type", packing="packing", padding_free="padding_free", activation_offloading="offload"
     )
+    length = "max_length" if "max_length" in SFTConfig.__dataclass_fields__ else "max_seq_length"  # before TRL 0.20
     # TRL refuses a length that nothing enforces
-    more["max_length"] = None if case["padding_free"] and not case["packing"] else case["seq"]
+    more[length] = None if case["padding_free"] and not case["packing"] else case["seq"]
     if case["packing"]:
         rows = [{"input_ids": [5] * (case["seq"] // 2)}] * (2 * count)
     else:
@@ -184,7 +185,15 @@ def reward(model: Any, case: Mapping[str, Any], count: int) -> Any:
     from trl import RewardConfig, RewardTrainer
 
     more = named(case, activation_offloading="offload")
-    rows = [{"chosen_ids": [5] * length, "rejected_ids": [6] * length} for length in lengths(case, count)]
+    rows: list[dict[str, Any]] = [
+        {"chosen_ids": [5] * length, "rejected_ids": [6] * length} for length in lengths(case, count)
+    ]
+    if case["stack"] != "2026-11":  # TRL before 0.20 has other columns
+        rows = [
+            {f"{column}_{side}": [1] * len(row["chosen_ids"])
+             for column in ("input_ids", "attention_mask") for side in ("chosen", "rejected")}
+            for row in rows
+        ]
     return RewardTrainer(
         model=model,
         args=arguments(case, RewardConfig, max_length=case["seq"], **more),

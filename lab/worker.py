@@ -34,13 +34,13 @@ def preload(capability: tuple[int, int]) -> None:
     torch._C._cuda_getDeviceCount = lambda: 1  # noqa: SLF001
     import datasets
     import trl
-    from trl import DPOTrainer, GRPOTrainer, KTOTrainer, RewardTrainer, SFTTrainer
+
+    for name in ("SFTTrainer", "DPOTrainer", "RewardTrainer", "KTOTrainer", "GRPOTrainer"):
+        getattr(trl, name, None)  # imports it; older versions have fewer
 
     import lab.once
-    import lab.record
+    import lab.record  # noqa: F401 — what the children need
 
-    used = (trl, DPOTrainer, GRPOTrainer, KTOTrainer, RewardTrainer, SFTTrainer, lab.once, lab.record)
-    del used
     datasets.disable_progress_bars()
     torch.cuda.get_device_capability = asked
     torch._C._cuda_getDeviceCount = counted  # noqa: SLF001
