@@ -6,7 +6,9 @@ from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES, promoted
 from vramlint.memory.operations import Setting
 
-CHUNK = 1024
+TRL_TOKENS = 4096
+TRL_VOCABULARY = 8192
+"""The tile of TRL's fused head: TOKEN_CHUNK_SIZE and the default `chunk_size` (trl 1.16, kernels/chunked_logprob.py)."""
 
 
 def loss_in_full(
@@ -83,6 +85,37 @@ def loss_in_chunks(graph: Graph, setting: Setting, hidden: Tensor, vocabulary: i
         product = graph.tensor((vocabulary, width), compute, "head's gradient of one chunk", part="gradients", needs_grad=False)
         graph.drop(product)
     graph.drop(chunk, *lowered)
+    return gradient
+
+
+def loss_of_trl(graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool) -> Tensor:
+    """TRL 1.16's fused head (kernels/chunked_logprob.py, ChunkedLogProbFunction): tiles of 4096 tokens by some of the vocabulary.
+
+    Its gradients are collected in fp32 and cast at the end. Gives the gradient of `hidden`.
+    """
+    width = hidden.shape[-1]
+    compute = setting.autocast or promoted(hidden.dtype, head)
+    tokens = min(setting.tokens, TRL_TOKENS)
+    graph.tape.phase = "fused loss"
+    picked = graph.tensor((setting.tokens, width), hidden.dtype, "last hidden states of the scored tokens", needs_grad=False)
+    tile = graph.tensor((tokens, TRL_VOCABULARY), compute, "logits of one tile", part="logits", needs_grad=False)
+    rows = graph.tensor((tokens, width), compute, "hidden states of one tile", needs_grad=False)
+    graph.drop(tile, rows)
+    graph.tape.phase = "backward of the fused loss"
+    collected = graph.tensor((setting.tokens, width), "float32", "gradient of the last hidden states in fp32", needs_grad=False)
+    weight = None
+    if trained:
+        weight = graph.tensor((vocabulary, width), "float32", "gradient of the head in fp32", part="gradients", needs_grad=False)
+    tile = graph.tensor((tokens, TRL_VOCABULARY), compute, "logits of one tile", part="logits", needs_grad=False)
+    rows = graph.tensor((tokens, width), compute, "hidden states of one tile", needs_grad=False)
+    graph.drop(rows)
+    lowered = graph.tensor((setting.tokens, width), hidden.dtype, "gradient of the last hidden states", needs_grad=False)
+    if trained:
+        kept = vocabulary * width * BYTES[head]
+        graph.gradients["head"] = graph.tape.allocate(kept, "gradients", "gradient of the head", (vocabulary, width), head)
+    graph.drop(collected, tile, *([weight] if weight is not None else []))
+    gradient = graph.tensor(hidden.shape, hidden.dtype, "gradient of the last hidden states", needs_grad=False)
+    graph.drop(picked, lowered)
     return gradient
 
 

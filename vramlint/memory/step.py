@@ -8,7 +8,7 @@ from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.dtypes import BYTES
 from vramlint.memory.layer import Layer
-from vramlint.memory.loss import loss_in_chunks, loss_in_full
+from vramlint.memory.loss import loss_in_chunks, loss_in_full, loss_of_trl
 from vramlint.memory.operations import Setting, norm
 from vramlint.memory.optimizers import Optimizer, state_size
 from vramlint.memory.parameters import Projection, Weight
@@ -26,7 +26,7 @@ class Plan:
     setting: Setting
     optimizer: Optimizer
     checkpointing: bool
-    chunked_loss: bool
+    loss: str
     accumulates: bool
     embeds_gradient: bool
     head: str
@@ -106,8 +106,9 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     trained_head = any(w.trained for w in plan.weights if w.name == "head") or (
         a.tie_word_embeddings and embedding.trained
     )
-    if plan.chunked_loss:
-        gradient = loss_in_chunks(graph, setting, normed, a.vocab_size, plan.head, trained_head)
+    if plan.loss != "full":
+        in_parts = loss_in_chunks if plan.loss == "liger" else loss_of_trl
+        gradient = in_parts(graph, setting, normed, a.vocab_size, plan.head, trained_head)
         output = normed
         outer.end_autocast()
         graph.drop(normed)
