@@ -175,11 +175,29 @@ got through.
 """
 
 
+def listed(measured: list[Row], conditions: Iterable[str]) -> Iterator[str]:
+    """The rows that were tuned on and have these fields, by the size of their error; held-out rows are not shown."""
+    wanted = dict(condition.split("=", 1) for condition in conditions)
+    chosen = [
+        one for row in measured
+        if all(str(row.case[field]) == value for field, value in wanted.items()) and not (one := compare(row)).held_out
+    ]
+    for one in sorted(chosen, key=lambda one: -abs(one.error("allocated") or 0)):
+        figures = [f"{100 * error:+7.2f}" if (error := one.error(figure)) is not None else "      -" for figure in FIGURES]
+        yield f"{' '.join(figures)} % {(one.truth('allocated') or 0) / GIB:9.3f} GiB  {label(one.row)}  {one.why}"
+
+
 def main() -> None:
-    """Print the report, or write the document."""
+    """Print the report, or write the document, or list rows."""
     parser = argparse.ArgumentParser(prog="lab.accuracy", description=__doc__)
     parser.add_argument("--write", action="store_true", help=f"write {DOCUMENT.name} instead of printing")
+    parser.add_argument(
+        "--list", nargs="*", metavar="FIELD=VALUE", help="list the errors of rows tuned on that have these fields",
+    )
     given = parser.parse_args()
+    if given.list is not None:
+        print("\n".join(listed(rows(), given.list)))
+        return
     text = "\n".join(report(rows())) + "\n"
     if given.write:
         DOCUMENT.write_text(TEXT + text)
