@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from vramlint.dataclass import dataclass as ours
+from vramlint.dataclass import replace
 
 standard = dataclasses.dataclass
 
@@ -94,3 +95,11 @@ class Pickled:
 
 def test_it_pickles() -> None:
     assert pickle.loads(pickle.dumps(Pickled(1, (2,)))) == Pickled(1, (2,))  # noqa: S301  # our own bytes
+
+
+def test_replace_gives_another() -> None:
+    first = Pickled(1, (2,))
+    assert replace(first, a=5) == dataclasses.replace(first, a=5) == Pickled(5, (2,))
+    assert first == Pickled(1, (2,))
+    with pytest.raises(TypeError):
+        replace(first, c=1)

@@ -11,10 +11,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["dataclass"]
+__all__ = ["dataclass", "replace"]
 
 if TYPE_CHECKING:
-    from dataclasses import dataclass
+    from dataclasses import dataclass, replace
 else:
 
     def dataclass(*, slots: bool, frozen: bool = False) -> Any:
@@ -22,6 +22,10 @@ else:
         if not slots:
             raise TypeError("these classes have slots: write dataclass(slots=True)")
         return lambda cls: _with_slots(cls, FROZEN if frozen else CHANGEABLE)
+
+    def replace(instance: Any, **changes: Any) -> Any:
+        """Another instance with some fields changed, as `dataclasses.replace`."""
+        return instance.__class__(**{name: getattr(instance, name) for name in instance.__match_args__} | changes)
 
 
 def _with_slots(cls: type, methods: dict[str, Any]) -> type:

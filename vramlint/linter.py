@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 
 from vramlint.catalog import FoundModel, MissingModel, Target, allowances
-from vramlint.dataclass import dataclass
+from vramlint.dataclass import dataclass, replace
 from vramlint.dialects import Recognised, Refusal, run_schema, to_operations
 from vramlint.examine import Facts, Numbers, Subject, numbers_of, simulate, subject_of
 from vramlint.findings import Finding, Fix, Outcome
@@ -136,7 +136,7 @@ def _with_plans(
     """The finding about the fit carries every single change that helps, best first."""
     if finding.name not in ("does-not-fit", "tight"):
         return finding
-    open_moves = moves_for(run, Allowed(**{k: allowed[k] for k in Allowed.__dataclass_fields__ if k in allowed}))
+    open_moves = moves_for(run, Allowed(**{k: allowed[k] for k in Allowed.__match_args__ if k in allowed}))
     plans = singles(open_moves, outcome_of)
     return replace(finding, fixes=tuple(Fix(p.title, p.safety, p.changes, outcome=p.outcome) for p in plans))
 

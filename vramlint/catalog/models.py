@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from vramlint.catalog.architecture import Architecture, FoundModel, MissingModel
 from vramlint.catalog.config import DATA, architecture_from_config
+from vramlint.dataclass import replace
 
 CATALOG = os.path.join(DATA, "models.jsonl")
 NOT_OF_THE_CONFIG = ("id", "aliases", "quantized", "same_count", "parameters", "source", "unconfirmed", "overrides", "auto")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from typing import Any
 
+from vramlint.dataclass import replace
 from vramlint.dialects import huggingface
 from vramlint.dialects.comments import said_in_comments
 from vramlint.dialects.gather import Gathered, gather
@@ -20,8 +20,9 @@ from vramlint.dialects.walk import REPEATED, Reading, reading_of
 from vramlint.run import Run, Value
 from vramlint.source import Document, Effective, SourceFile, Span, effective
 
+PLAIN = Run()
 RUN_DEFAULTS: dict[str, Any] = {
-    field.name: field.default for field in fields(Run) if field.name not in ("unknown", "stack", "trainer")
+    name: getattr(PLAIN, name) for name in Run.__match_args__ if name not in ("unknown", "stack", "trainer")
 }
 
 

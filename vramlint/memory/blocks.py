@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from vramlint.catalog import Architecture
-from vramlint.dataclass import dataclass
+from vramlint.dataclass import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

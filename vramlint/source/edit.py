@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from vramlint.dataclass import dataclass
+from vramlint.dataclass import dataclass, replace
 from vramlint.source.bracket_edits import delete_between, insert_between
 from vramlint.source.change import expected_data, found_data
 from vramlint.source.effective import effective

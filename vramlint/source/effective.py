@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Final
 
-from vramlint.dataclass import dataclass
+from vramlint.dataclass import dataclass, replace
 from vramlint.source.positions import Span
 from vramlint.source.tree import Document, Entry, Node, Path, Scalar, SourceFile
 

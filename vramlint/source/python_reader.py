@@ -21,8 +21,8 @@ import ast
 import re
 import warnings
 from collections import Counter
-from dataclasses import replace
 
+from vramlint.dataclass import replace
 from vramlint.source.limits import Meter
 from vramlint.source.positions import Span
 from vramlint.source.python_fold import fold
