@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "vramlint"
 REFERENCE = ROOT / "examples" / "reference" / "train.yaml"
 
-LEAVES = {"data", "dataclass", "sizes"}
+LEAVES = {"data", "dataclass", "sizes", "screen"}
 """Helpers that import nothing of ours; any room may use them."""
 ALL_ROOMS = {"source", "run", "catalog", "dialects", "memory", "findings", "rules", "plan", "report"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -23,6 +23,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": set(),
     "dataclass": set(),
     "sizes": set(),
+    "screen": set(),
+    "fast_arguments": set(),
     "discover": set(),
     "source": set(),
     "run": set(),
@@ -40,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "listing": {"linter", "catalog"},
     "command": {*ALL_ROOMS, "linter", "discover", "record", "examine", "fixing"},
     "cli": {"command", "listing", ""},
-    "__main__": {"cli"},
+    "__main__": {"cli", "command", "fast_arguments"},
 }
 """Each room and what it may import; `examine` and `record` are the linter's own, split off it."""
 TYPES_ONLY = {("rules", "memory"), ("rules", "catalog"), ("dialects", "findings")}
@@ -48,6 +50,7 @@ TYPES_ONLY = {("rules", "memory"), ("rules", "catalog"), ("dialects", "findings"
 NOT_ON_THE_MAIN_PATH = {
     "jsonschema", "rich", "requests", "urllib3", "pydantic", "attrs", "referencing", "torch", "transformers", "numpy",
     "importlib.metadata", "importlib.resources", "typing_extensions", "asyncio", "unittest", "socket", "http", "pathlib",
+    "click", "inspect", "dataclasses",
     "difflib", "tempfile", "shutil", "subprocess", "logging",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

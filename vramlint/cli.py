@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from vramlint import __version__
+from vramlint.screen import say
 
 USAGE_ERROR = 2
 FINDINGS = 1
@@ -34,7 +33,7 @@ def _print_targets(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
     if wanted:
         from vramlint.listing import targets_text  # noqa: PLC0415  # only where asked for
 
-        _write(targets_text())
+        say(targets_text())
         ctx.exit(0)
 
 
@@ -42,7 +41,7 @@ def _print_models(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         from vramlint.listing import models_text  # noqa: PLC0415
 
-        _write(models_text())
+        say(models_text())
         ctx.exit(0)
 
 
@@ -50,7 +49,7 @@ def _print_rules(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         from vramlint.listing import rules_text  # noqa: PLC0415
 
-        _write(rules_text())
+        say(rules_text())
         ctx.exit(0)
 
 
@@ -123,19 +122,13 @@ def explain(code: str) -> None:
     text = explanation(code)
     if text is None:
         raise click.UsageError(f"there is no rule {code!r}")
-    _write(text)
-
-
-def _write(text: str) -> None:
-    click.echo(text, nl=False)
+    say(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit code."""
     try:
         cli.main(args=list(argv) if argv is not None else None, prog_name="vramlint", standalone_mode=False)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
@@ -143,8 +136,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
     except click.Abort:
         return 130
-    except BrokenPipeError:
-        # The reader has gone; Python would complain once more while flushing on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     return 0

@@ -6,8 +6,6 @@ import os
 import sys
 from typing import Any
 
-import click
-
 from vramlint.catalog import Target, UnknownTarget, find_target
 from vramlint.dialects import set_value
 from vramlint.discover import Found, discover
@@ -18,6 +16,7 @@ from vramlint.record import failed_record
 from vramlint.report import render, render_estimate
 from vramlint.report.paint import wants_colour
 from vramlint.rules import RuleSet
+from vramlint.screen import FileError, UsageError, say
 from vramlint.sizes import parse_size
 from vramlint.source import SourceError, SourceFile, write
 
@@ -55,9 +54,9 @@ def run_check(options: dict[str, Any]) -> int:
         output, findings, files, rules=rules.rules, records=records, colour=colour,
     )
     if findings or records or output != "full":
-        click.echo(text, nl=False, err=to_errors, color=colour)  # otherwise click takes it off again for a pipe
+        say(text, to_errors=to_errors)
     if not lint_options.targets and records and output == "full":
-        click.echo("no target: say which card with --target, as in --target rtx3090", err=True)
+        say("no target: say which card with --target, as in --target rtx3090\n", to_errors=True)
     if options["exit_zero"]:
         return 0
     if options["diff"] and changed:
@@ -81,25 +80,25 @@ def run_estimate(options: dict[str, Any]) -> int:
         elif found.named:
             records.append(failed_record(found.path, "it is no training config that vramlint knows"))
     colour = _coloured(options, to_errors=False)
-    click.echo(render_estimate(records, options["output_format"], colour=colour), nl=False, color=colour)
+    say(render_estimate(records, options["output_format"], colour=colour))
     return int(any(record["estimate"] is None for record in records))
 
 
 def _options(options: dict[str, Any], *, plans: bool = True) -> Options:
-    """The linter's options. Raises `click.UsageError` for what cannot be understood."""
+    """The linter's options. Raises `UsageError` for what cannot be understood."""
     try:
         reserve = parse_size(options["reserve"])
         overrides = {}
         for setting in options["settings"]:
             key, equals, value = setting.partition("=")
             if not equals:
-                raise click.UsageError(f"--set {setting}: write it as KEY=VALUE")
+                raise UsageError(f"--set {setting}: write it as KEY=VALUE")
             overrides[key] = set_value(key, value)
     except ValueError as error:
-        raise click.UsageError(str(error)) from None
+        raise UsageError(str(error)) from None
     model_config = options["model_config"]
     if model_config is not None and not os.path.isfile(model_config):
-        raise click.UsageError(f"--model-config {model_config}: there is no such file")
+        raise UsageError(f"--model-config {model_config}: there is no such file")
     return Options(
         targets=tuple(_target(text, reserve) for text in options["targets"]),
         facts=Facts(
@@ -114,7 +113,7 @@ def _target(text: str, reserve: int) -> Target:
     target = find_target(text, reserve=reserve)
     if isinstance(target, UnknownTarget):
         near = f"; did you mean {', '.join(target.suggestions)}?" if target.suggestions else ""
-        raise click.UsageError(f"{target.why}{near} (--list-targets shows all; a size works too: 24GiB@8.6)")
+        raise UsageError(f"{target.why}{near} (--list-targets shows all; a size works too: 24GiB@8.6)")
     return target
 
 
@@ -122,7 +121,7 @@ def _chosen(options: dict[str, Any], rules: RuleSet) -> set[str]:
     """The codes of the rules to report."""
     for text in (*options["select"], *options["ignore"]):
         if not rules.named(text):
-            raise click.UsageError(f"there is no rule {text!r} (--list-rules shows all)")
+            raise UsageError(f"there is no rule {text!r} (--list-rules shows all)")
     selected = {rule.code for text in options["select"] for rule in rules.named(text)}
     if not selected:
         selected = {rule.code for rule in rules.rules if rule.default}
@@ -146,23 +145,23 @@ def _fixed(
 
     fixed = fix_data(found.path, data, lint_options, rules, least, named=found.named)
     if options["diff"]:
-        click.echo(diff_of(found.path, data, fixed.data), nl=False)
+        say(diff_of(found.path, data, fixed.data))
         return fixed.checked, len(fixed.done)
     if found.path == "-":
-        click.echo(fixed.data.decode("utf-8"), nl=False)
+        say(fixed.data.decode("utf-8"))
     elif fixed.data != data:
         try:
             write(found.path, fixed.data.decode("utf-8"), data)
         except SourceError as error:
-            raise click.ClickException(f"{found.path}: {error.message}") from None
+            raise FileError(f"{found.path}: {error.message}") from None
         for title in fixed.done:
-            click.echo(f"{found.path}: fixed {title}", err=True)
+            say(f"{found.path}: fixed {title}\n", to_errors=True)
     return fixed.checked, len(fixed.done)
 
 
 def _say_passed_over(checked: Checked, found: Found, options: dict[str, Any]) -> None:
     if not checked.recognised and (options["verbose"] or (found.named and len(options["paths"]) == 1)):
-        click.echo(f"{found.path}: passed over, no training config that vramlint knows", err=True)
+        say(f"{found.path}: passed over, no training config that vramlint knows\n", to_errors=True)
 
 
 def _usual_format() -> str:

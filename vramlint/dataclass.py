@@ -7,14 +7,28 @@ as ever.
 
 from __future__ import annotations
 
-import dataclasses
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["dataclass", "replace"]
+__all__ = ["dataclass", "field", "replace"]
+
+MISSING: Any = object()
+"""No default."""
+
+
+class _Made:
+    """What `field` stands for: a default that is made anew for each instance."""
+
+    __slots__ = ("factory",)
+
+    def __init__(self, factory: Callable[[], Any]) -> None:
+        self.factory = factory
+
 
 if TYPE_CHECKING:
-    from dataclasses import dataclass, replace
+    import dataclasses
+    from dataclasses import dataclass, field, replace
 else:
 
     def dataclass(*, slots: bool, frozen: bool = False) -> Any:
@@ -22,6 +36,10 @@ else:
         if not slots:
             raise TypeError("these classes have slots: write dataclass(slots=True)")
         return lambda cls: _with_slots(cls, FROZEN if frozen else CHANGEABLE)
+
+    def field(*, default_factory: Callable[[], Any]) -> Any:
+        """As `dataclasses.field`."""
+        return _Made(default_factory)
 
     def replace(instance: Any, **changes: Any) -> Any:
         """Another instance with some fields changed, as `dataclasses.replace`."""
@@ -50,7 +68,13 @@ class _Fields:
         self._written = written
 
     def __get__(self, instance: object, owner: type) -> dict[str, dataclasses.Field[Any]]:
-        content = {**self._written, "__annotations__": owner.__annotations__, "__module__": owner.__module__}
+        import dataclasses  # noqa: PLC0415  # it imports inspect, and with it a tenth of a run; few ask
+
+        written = {
+            name: dataclasses.field(default_factory=value.factory) if isinstance(value, _Made) else value
+            for name, value in self._written.items()
+        }
+        content = {**written, "__annotations__": owner.__annotations__, "__module__": owner.__module__}
         shadow = type(owner.__name__, (), {**content, "__doc__": ""})
         standard: Any = dataclasses.dataclass(init=False, repr=False, eq=False)(shadow)
         found: dict[str, dataclasses.Field[Any]] = standard.__dataclass_fields__
@@ -60,7 +84,7 @@ class _Fields:
 
 def _initialiser(cls: type, names: tuple[str, ...], written: dict[str, Any]) -> Callable[..., None]:
     """What sets the fields from arguments and defaults; through the slots, which a frozen class does not guard."""
-    missing = dataclasses.MISSING
+    missing = MISSING
     fields = [(name, getattr(cls, name).__set__, *_default(written.get(name, missing))) for name in names]
     setters = [setter for _, setter, _, _ in fields]
 
@@ -85,9 +109,12 @@ def _initialiser(cls: type, names: tuple[str, ...], written: dict[str, Any]) -> 
 
 def _default(written: Any) -> tuple[Any, Any]:
     """The default and the factory that what stands after the `=` of a field comes to."""
-    if isinstance(written, dataclasses.Field):
-        return written.default, written.default_factory
-    return written, dataclasses.MISSING
+    if isinstance(written, _Made):
+        return MISSING, written.factory
+    if type(written).__name__ == "Field" and type(written).__module__ == "dataclasses":
+        standard = sys.modules["dataclasses"].MISSING
+        return tuple(MISSING if one is standard else one for one in (written.default, written.default_factory))
+    return written, MISSING
 
 
 def _held(self: Any) -> tuple[Any, ...]:
@@ -111,7 +138,9 @@ def _reduced(self: Any) -> tuple[type, tuple[Any, ...]]:
 
 
 def _refused(self: object, name: str, *_: object) -> None:
-    raise dataclasses.FrozenInstanceError(f"{self.__class__.__name__} is frozen: {name!r} cannot be set or deleted")
+    from dataclasses import FrozenInstanceError  # noqa: PLC0415
+
+    raise FrozenInstanceError(f"{self.__class__.__name__} is frozen: {name!r} cannot be set or deleted")
 
 
 CHANGEABLE: dict[str, Any] = {"__repr__": _represented, "__eq__": _equal, "__reduce__": _reduced, "__hash__": None}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import field
 
 from vramlint.catalog import FoundModel, MissingModel, Target, find_model
-from vramlint.dataclass import dataclass, replace
+from vramlint.dataclass import dataclass, field, replace
 from vramlint.dialects import Recognised, recognise
 from vramlint.memory import Band, Estimate, NoEstimate, estimate
 from vramlint.memory.verdict import Verdict, verdict

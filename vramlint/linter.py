@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import field
 
 from vramlint.catalog import FoundModel, MissingModel, Target, allowances
-from vramlint.dataclass import dataclass, replace
+from vramlint.dataclass import dataclass, field, replace
 from vramlint.dialects import Recognised, Refusal, run_schema, to_operations
 from vramlint.examine import Facts, Numbers, Subject, numbers_of, simulate, subject_of
 from vramlint.findings import Finding, Fix, Outcome

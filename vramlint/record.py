@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from typing import Any
 
 from vramlint.catalog import FoundModel
 from vramlint.examine import DEFAULT_CAPABILITY, Numbers, Subject
-from vramlint.memory import Band, Estimate, NoEstimate
+from vramlint.memory import Band, Estimate, NoEstimate, Parts, Tensor
 from vramlint.run import Run
 
 Record = dict[str, object]
@@ -71,8 +71,8 @@ def _estimate_of(result: Estimate) -> Record:
         "device": _band_of(result.device),
         "peak": {
             "phase": peak.phase,
-            "parts": asdict(peak.parts),
-            "tensors": [{**asdict(tensor), "shape": list(tensor.shape)} for tensor in peak.tensors],
+            "parts": _as_dict(peak.parts),
+            "tensors": [{**_as_dict(tensor), "shape": list(tensor.shape)} for tensor in peak.tensors],
             "next": None if peak.next_allocated is None
             else {"phase": peak.next_phase, "allocated": peak.next_allocated},
         },
@@ -111,3 +111,7 @@ def _unknown_of(subject: Subject, numbers: Numbers) -> list[Record]:
             {"key": key, "why": numbers.worst.estimate.why} for key in numbers.worst.estimate.keys if key not in named
         ]
     return found
+
+
+def _as_dict(value: Parts | Tensor) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__match_args__}

@@ -7,11 +7,10 @@ types and vocabularies. Every dialect maps its own keys onto these; nothing here
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
 from types import MappingProxyType
 from typing import Literal
 
-from vramlint.dataclass import dataclass, replace
+from vramlint.dataclass import dataclass, field, replace
 
 Value = str | int | float | bool | None | tuple["Value", ...]
 """What a canonical key may hold; lists are tuples so that a `Run` is hashable data."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from types import MappingProxyType
 
-from vramlint.dataclass import dataclass
+from vramlint.dataclass import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
 
-from vramlint.dataclass import dataclass
+from vramlint.dataclass import dataclass, field
 from vramlint.dialects.comments import said_in_comments
 from vramlint.dialects.recognised import Origin, SchemaProblem
 from vramlint.dialects.schemas import run_keys

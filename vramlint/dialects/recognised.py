@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Literal
 
-from vramlint.dataclass import dataclass
+from vramlint.dataclass import dataclass, field
 from vramlint.findings import Fix
 from vramlint.run import Run
 from vramlint.source import Path, Span

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import field
 from typing import Any
 
-from vramlint.dataclass import dataclass
+from vramlint.dataclass import dataclass, field
 from vramlint.dialects.tables import ABOUT, Json, Tables
 from vramlint.source import UNKNOWN, Document, Effective, Entry, Node, Path, Resolved, SourceFile, Span
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
 
-from vramlint.dataclass import dataclass
+from vramlint.dataclass import dataclass, field
 from vramlint.source.locate import Refusal, entry_in, node_at
 from vramlint.source.operations import Delete, Expression, Insert, Operation, PlainValue, Rename, Set
 from vramlint.source.positions import Span

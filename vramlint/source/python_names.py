@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from dataclasses import field
 
-from vramlint.dataclass import dataclass
+from vramlint.dataclass import dataclass, field
 
 READERS = frozenset({"get", "keys", "values", "items", "copy", "index", "count"})
 """Methods that leave a dict or list as it is; any other may change it."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import field
 from typing import Literal
 
-from vramlint.dataclass import dataclass
+from vramlint.dataclass import dataclass, field
 from vramlint.source.limits import MOST_DEPTH, Meter
 from vramlint.source.positions import Span
 
