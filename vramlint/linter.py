@@ -7,15 +7,13 @@ from collections.abc import Callable, Sequence
 
 from vramlint.catalog import FoundModel, MissingModel, Target, allowances
 from vramlint.dataclass import dataclass, field, replace
-from vramlint.dialects import Recognised, Refusal, run_schema, to_operations
-from vramlint.examine import Facts, Numbers, Subject, numbers_of, simulate, subject_of
-from vramlint.findings import Finding, Fix, Outcome
+from vramlint.dialects import Recognised, run_schema
+from vramlint.examine import Facts, Numbers, Subject, numbers_of, subject_of
+from vramlint.findings import Finding, Fix
 from vramlint.memory import Estimate, NoEstimate
-from vramlint.memory.verdict import verdict
-from vramlint.plan import Allowed, moves_for, singles
+from vramlint.planning import Estimator, plans_for, settle, with_growth, with_plans
 from vramlint.record import Record, failed_record, record_of
 from vramlint.rules import RuleFacts, RuleSet, check, finding_for, load
-from vramlint.run import Change, Run, with_changes
 from vramlint.source import Refused, SourceError, SourceFile, Span, apply, format_of, read
 
 MENTIONS_TRAINING = re.compile(
@@ -119,54 +117,19 @@ def _checked(subject: Subject, numbers: Numbers, rules: RuleSet, options: Option
         trainer_open=subject.recognised.trainer_open, document_span=subject.recognised.document_span,
     )
     findings = check(rules, facts, locate_in(subject.recognised))
-    outcome_of = outcomes(run, subject, target)
-    if numbers.verdict in ("does-not-fit", "tight") and options.plans:
-        findings = [_with_plans(finding, run, outcome_of, allowed) for finding in findings]
+    estimator = Estimator(run, subject)
+    if target is not None and options.plans:
+        if numbers.verdict in ("does-not-fit", "tight"):
+            plans = plans_for(run, subject, target, allowed, estimator)
+            findings = [with_plans(finding, plans, target, estimator) for finding in findings]
+        else:
+            findings = [with_growth(finding, run, subject, target, estimator) for finding in findings]
+    outcome_of = estimator.on(target)
     return [replace(f, fixes=tuple(settle(fix, subject, outcome_of) for fix in f.fixes)) for f in findings]
 
 
 def _why_not(subject: Subject, result: Estimate | NoEstimate) -> NoEstimate | None:
     return result if isinstance(result, NoEstimate) and isinstance(subject.model, FoundModel) else None
-
-
-def _with_plans(
-    finding: Finding, run: Run, outcome_of: Callable[[tuple[Change, ...]], Outcome | None], allowed: dict[str, bool],
-) -> Finding:
-    """The finding about the fit carries every single change that helps, best first."""
-    if finding.name not in ("does-not-fit", "tight"):
-        return finding
-    open_moves = moves_for(run, Allowed(**{k: allowed[k] for k in Allowed.__match_args__ if k in allowed}))
-    plans = singles(open_moves, outcome_of)
-    return replace(finding, fixes=tuple(Fix(p.title, p.safety, p.changes, outcome=p.outcome) for p in plans))
-
-
-def outcomes(run: Run, subject: Subject, target: Target | None) -> Callable[[tuple[Change, ...]], Outcome | None]:
-    """An estimating function for changes of this run: what `plan` searches with."""
-
-    def outcome_of(changes: tuple[Change, ...]) -> Outcome | None:
-        result = simulate(with_changes(run, changes), subject.model, target)
-        if isinstance(result, NoEstimate):
-            return None
-        judged = verdict(result.device, target.usable) if target else None
-        return Outcome(result.device.low, result.device.typical, result.device.high, judged)
-
-    return outcome_of
-
-
-def settle(fix: Fix, subject: Subject, outcome_of: Callable[[tuple[Change, ...]], Outcome | None]) -> Fix:
-    """The fix with the peak it leads to, and with its edit if the file takes it; else with the reason why not."""
-    if fix.changes and fix.outcome is None and not any(change.delete for change in fix.changes):
-        fix = replace(fix, outcome=outcome_of(fix.changes))
-    if fix.changes and not fix.operations:
-        operations = to_operations(subject.file, subject.document, subject.recognised, fix.changes)
-        if isinstance(operations, Refusal):
-            return replace(fix, refused=operations.why)
-        fix = replace(fix, operations=operations)
-    if fix.operations:
-        edited = apply(subject.file, fix.operations)
-        if isinstance(edited, Refused):
-            return replace(fix, refused=edited.why)
-    return fix
 
 
 def locate_in(recognised: Recognised) -> Callable[[str], Span | None]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from vramlint.findings import Outcome, Safety
-from vramlint.plan import Allowed, Move, moves_for, search, singles
+from vramlint.plan import Allowed, Move, growth, moves_for, needed_moves, search
+from vramlint.plan.search import MOST_ESTIMATES
 from vramlint.run import Change, Run
 
 SAVINGS = {"a": 3, "b": 4, "c": 9}
@@ -24,8 +28,9 @@ def outcome_with(need: int, limit: int) -> Callable[[tuple[Change, ...]], Outcom
 
 
 def test_the_mildest_move_of_an_axis_that_fits_is_taken() -> None:
-    plans = singles([move("a", 1), move("a", 2), move("a", 3)], outcome_with(20, 14))
-    assert [plan.title for plan in plans] == ["a2"]
+    plans = search([move("a", 1), move("a", 2), move("a", 3)], outcome_with(20, 14))
+    assert plans.best is not None
+    assert plans.best.title == "a2"
 
 
 def test_safe_moves_come_before_fewer_unsafe_ones() -> None:
@@ -73,3 +78,78 @@ def test_liger_only_where_it_knows_the_architecture_and_safe_only_where_it_is_in
     assert not [m for m in moves_for(run, Allowed(liger=False)) if m.axis == "loss"]
     assert [m.safety for m in moves_for(run, Allowed(liger=True)) if m.axis == "loss"] == [Safety.UNSAFE]
     assert [m.safety for m in moves_for(run, Allowed(liger=True, liger_installed=True)) if m.axis == "loss"] == [Safety.SAFE]
+
+
+def test_what_it_cannot_run_without_is_in_every_plan_once() -> None:
+    needed = Move("precision", "fp16", Safety.UNSAFE, 0.0, (Change("precision", 0),))
+    moves = [move("a", strength) for strength in (1, 2, 3)] + [move("b", 1, Safety.UNSAFE)]
+    outcome_of = outcome_with(20, 10)
+
+    def with_precision(changes: tuple[Change, ...]) -> Outcome | None:
+        assert [change.key for change in changes].count("precision") == 1
+        return outcome_of(tuple(change for change in changes if change.key != "precision"))
+
+    plans = search(moves, with_precision, always=[needed])
+    assert plans.best is not None
+    assert [m.title for m in plans.best.moves].count("fp16") == 1
+    assert {m.title for m in plans.best.moves} == {"fp16", "b1", "a2"}
+
+
+SETS = st.dictionaries(
+    st.sampled_from("abcdefgh"),
+    st.tuples(st.integers(1, 4), st.integers(0, 6), st.sampled_from([Safety.SAFE, Safety.UNSAFE]), st.integers(0, 4)),
+    max_size=8,
+)
+
+
+@given(SETS, st.integers(0, 30))
+def test_every_plan_fits_and_none_is_missed(axes: dict[str, tuple[int, int, Safety, int]], limit: int) -> None:
+    """Against all combinations: a plan exists iff the strongest of all fits; a safe one iff the strongest safe ones do."""
+    moves = [
+        Move(axis, f"{axis}{step}", safety, 0.1, (Change(axis, step),), harm)
+        for axis, (steps, _, safety, harm) in axes.items() for step in range(1, steps + 1)
+    ]
+    asked = 0
+
+    def outcome_of(changes: tuple[Change, ...]) -> Outcome:
+        nonlocal asked
+        asked += 1
+        left = 40 - sum(axes[change.key][1] * change.value for change in changes)
+        return Outcome(left, left, left, "fits" if left <= limit else "does-not-fit")
+
+    def strongest(safety: Safety) -> int:
+        return 40 - sum(steps * saving for steps, saving, own, _ in axes.values() if own >= safety)
+
+    plans = search(moves, outcome_of)
+    assert asked <= MOST_ESTIMATES
+    if limit >= 40:
+        return
+    if strongest(Safety.UNSAFE) > limit:
+        assert plans.best is None
+        return
+    assert plans.best is not None
+    assert (plans.best.safety is Safety.SAFE) == (strongest(Safety.SAFE) <= limit)
+    for plan in (plans.best, *plans.alternatives):
+        assert outcome_of(plan.changes).verdict == "fits"
+        assert plan.outcome == outcome_of(plan.changes)
+        assert len({m.axis for m in plan.moves}) == len(plan.moves)
+
+
+def test_a_card_without_bf16_needs_fp16_and_full_training_fp32_weights_then() -> None:
+    t4 = Allowed(bf16=False)
+    (qlora,) = needed_moves(Run(bf16=True, use_peft=True, load_in_4bit=True, bnb_4bit_compute_dtype="bfloat16"), t4)
+    assert {c.key: c.value for c in qlora.changes} == {"bf16": False, "fp16": True, "bnb_4bit_compute_dtype": "float16"}
+    (full,) = needed_moves(Run(bf16=True, dtype="bfloat16"), t4)
+    assert {c.key: c.value for c in full.changes} == {"bf16": False, "fp16": True, "dtype": "float32"}
+    assert not needed_moves(Run(bf16=True), Allowed(bf16=True))
+
+
+def test_spare_memory_buys_the_largest_doubling_that_fits() -> None:
+    def outcome_of(changes: tuple[Change, ...]) -> Outcome:
+        values = {change.key: change.value for change in changes}
+        need = values.get("per_device_train_batch_size", 2) * values.get("max_length", 512)
+        return Outcome(need, need, need, "fits" if need <= 9000 else "does-not-fit")
+
+    grown = growth(Run(per_device_train_batch_size=2, gradient_accumulation_steps=4, max_length=512), outcome_of, longest=2048)
+    assert [one.title for one in grown] == ["batch 16 (an effective batch of 16)", "sequences of 2048 tokens"]
+    assert [one.outcome.device_typical for one in grown] == [8192, 4096]

@@ -29,7 +29,8 @@ class Allowed:
 class Move:
     """One thing to do. Moves of one `axis` exclude one another and are ordered from mild to strong.
 
-    `slowdown` is the rough share of speed it costs (0.3: a third slower), used only to order plans.
+    `slowdown` is the rough share of speed it costs (0.3: a third slower), `harm` how far it changes what is learnt (0: not,
+    1: rounding, 2 to 4: less is trained or on less, 6: another method); both only order plans.
     """
 
     axis: str
@@ -37,9 +38,12 @@ class Move:
     safety: Safety
     slowdown: float
     changes: tuple[Change, ...]
+    harm: int = 0
 
 
 TRL = "trl-"
+NEED_FULL_WEIGHTS = ("lomo", "adalomo", "galore_adamw", "galore_adamw_8bit", "galore_adafactor", "apollo_adamw")
+"""Optimizers for all weights; adapters have no use for them."""
 HUGGING_FACE = (
     "transformers", "trl-sft", "trl-dpo", "trl-reward", "trl-kto", "trl-grpo", "trl-rloo", "trl-orpo", "trl-cpo",
 )
@@ -49,6 +53,21 @@ def moves_for(run: Run, allowed: Allowed) -> list[Move]:
     """All moves that the run leaves open, mild before strong within an axis, safe axes first."""
     found = [move for source in SOURCES for move in source(run, allowed)]
     return [move for move in found if not _touches_unknown(run, move)]
+
+
+def needed_moves(run: Run, allowed: Allowed) -> list[Move]:
+    """The moves without which the run does not run on this card at all: fp16 where there is no bf16."""
+    if not run.bf16 or allowed.bf16:
+        return []
+    changes = [Change("bf16", value=False), Change("fp16", value=True)]
+    if run.load_in_4bit and run.bnb_4bit_compute_dtype == "bfloat16":
+        changes.append(Change("bnb_4bit_compute_dtype", "float16"))
+    if run.dtype != "float16" and not run.use_peft:
+        # GradScaler cannot unscale 16-bit gradients: torch/amp/grad_scaler.py, _unscale_grads_
+        changes += [] if run.dtype == "float32" else [Change("dtype", "float32")]
+    elif run.dtype == "bfloat16":
+        changes.append(Change("dtype", "float16"))
+    return [Move("precision", "bf16 → fp16, which this card has", Safety.UNSAFE, 0.0, tuple(changes), harm=1)]
 
 
 def _touches_unknown(run: Run, move: Move) -> bool:
@@ -83,13 +102,28 @@ def _loss(run: Run, allowed: Allowed) -> Iterator[Move]:
         yield Move(
             "loss", "Liger kernels: the loss without the logits",
             Safety.SAFE if allowed.liger_installed else Safety.UNSAFE, -0.05,
-            (Change("use_liger_kernel", True),),
+            (Change("use_liger_kernel", True),), harm=0,
         )
 
 
-def _attention(run: Run, _: Allowed) -> Iterator[Move]:
+def _attention(run: Run, allowed: Allowed) -> Iterator[Move]:
     if run.attn_implementation == "eager":
         yield Move("attention", "sdpa attention", Safety.SAFE, -0.1, (Change("attn_implementation", "sdpa"),))
+    elif run.attn_implementation in (None, "sdpa") and allowed.flash_attention_2 and run.padding and (run.bf16 or run.fp16):
+        yield Move(
+            "attention", "flash-attention 2", Safety.UNSAFE, -0.1, (Change("attn_implementation", "flash_attention_2"),),
+        )
+
+
+def _reentrant(run: Run, _: Allowed) -> Iterator[Move]:
+    if run.gradient_checkpointing and run.use_reentrant:
+        yield Move("reentrant", "non-reentrant checkpointing", Safety.SAFE, 0.0, (Change("use_reentrant", value=False),))
+
+
+def _padding_free(run: Run, _: Allowed) -> Iterator[Move]:
+    flash = run.attn_implementation in ("flash_attention_2", "flash_attention_3")
+    if run.trainer == "trl-sft" and flash and run.padding and not (run.packing or run.padding_free):
+        yield Move("padding", "padding-free batches", Safety.UNSAFE, -0.1, (Change("padding_free", True),))
 
 
 def _fused_optimizer(run: Run, _: Allowed) -> Iterator[Move]:
@@ -105,25 +139,34 @@ def _evaluation(run: Run, _: Allowed) -> Iterator[Move]:
         )
 
 
+def _evaluated_logits(run: Run, _: Allowed) -> Iterator[Move]:
+    if run.eval_strategy != "no" and not run.prediction_loss_only and run.eval_accumulation_steps is None:
+        yield Move(
+            "evaluated-logits", "evaluation's logits to the CPU after each step", Safety.SAFE, 0.02,
+            (Change("eval_accumulation_steps", 1),),
+        )
+
+
 def _small_optimizer(run: Run, allowed: Allowed) -> Iterator[Move]:
     if run.optim.startswith("adamw_torch") and allowed.bitsandbytes and not run.deepspeed:
-        yield Move("optimizer-state", "8-bit AdamW", Safety.UNSAFE, 0.02, (Change("optim", "adamw_8bit"),))
-        yield Move("optimizer-state", "paged 8-bit AdamW", Safety.UNSAFE, 0.1, (Change("optim", "paged_adamw_8bit"),))
+        yield Move("optimizer-state", "8-bit AdamW", Safety.UNSAFE, 0.02, (Change("optim", "adamw_8bit"),), harm=1)
+        yield Move(
+            "optimizer-state", "paged 8-bit AdamW", Safety.UNSAFE, 0.1, (Change("optim", "paged_adamw_8bit"),), harm=1,
+        )
 
 
 def _loading_dtype(run: Run, allowed: Allowed) -> Iterator[Move]:
-    if run.dtype == "float32" and run.trainer in HUGGING_FACE:
+    full_with_scaler = run.fp16 and not run.use_peft  # GradScaler cannot unscale 16-bit gradients
+    if run.dtype == "float32" and run.trainer in HUGGING_FACE and not full_with_scaler:
         dtype = "bfloat16" if allowed.bf16 else "float16"
-        yield Move(
-            "dtype", f"load the model in {dtype}", Safety.UNSAFE, 0.0, (Change("dtype", dtype),),
-        )
+        yield Move("dtype", f"load the model in {dtype}", Safety.UNSAFE, 0.0, (Change("dtype", dtype),), harm=1)
 
 
 def _upcast(run: Run, _: Allowed) -> Iterator[Move]:
     if run.prepare_model_for_kbit_training and (run.load_in_4bit or run.load_in_8bit) and run.trainer == "transformers":
         yield Move(
             "upcast", "no upcast of embeddings, head and norms to fp32", Safety.UNSAFE, 0.0,
-            (Change("prepare_model_for_kbit_training", False),),
+            (Change("prepare_model_for_kbit_training", value=False),), harm=1,
         )
 
 
@@ -132,21 +175,17 @@ def _quantisation(run: Run, allowed: Allowed) -> Iterator[Move]:
         if not run.bnb_4bit_use_double_quant:
             yield Move(
                 "quantisation", "double quantisation", Safety.UNSAFE, 0.02,
-                (Change("bnb_4bit_use_double_quant", True),),
+                (Change("bnb_4bit_use_double_quant", True),), harm=1,
             )
-    elif run.use_peft and allowed.four_bit and not run.load_in_8bit:
-        yield Move(
-            "quantisation", "4-bit base (QLoRA)", Safety.UNSAFE, 0.3,
-            (Change("load_in_4bit", True), Change("bnb_4bit_quant_type", "nf4")),
-        )
+    elif run.use_peft and allowed.four_bit:
+        eight = (Change("load_in_8bit", value=False),) if run.load_in_8bit else ()
+        yield Move("quantisation", "4-bit base (QLoRA)", Safety.UNSAFE, 0.3, (*eight, *_four_bit(allowed)), harm=2)
 
 
-def _sequence(run: Run, _: Allowed) -> Iterator[Move]:
-    length = run.max_length
-    while length and length % 2 == 0 and length > 256:
-        length //= 2
+def _offload(run: Run, _: Allowed) -> Iterator[Move]:
+    if run.trainer.startswith(TRL) and not run.activation_offloading:
         yield Move(
-            "sequence", f"sequences of {length} tokens", Safety.UNSAFE, 0.0, (Change("max_length", length),),
+            "offload", "activation offloading", Safety.UNSAFE, 0.4, (Change("activation_offloading", True),),
         )
 
 
@@ -157,19 +196,49 @@ def _rank(run: Run, _: Allowed) -> Iterator[Move]:
         scaled = int(alpha) if alpha == int(alpha) else alpha
         yield Move(
             "rank", f"LoRA rank {rank}, alpha {scaled:g}", Safety.UNSAFE, 0.0,
-            (Change("lora_r", rank), Change("lora_alpha", scaled)),
+            (Change("lora_r", rank), Change("lora_alpha", scaled)), harm=3,
         )
 
 
-def _offload(run: Run, _: Allowed) -> Iterator[Move]:
-    if run.trainer.startswith(TRL) and not run.activation_offloading:
+def _targets(run: Run, _: Allowed) -> Iterator[Move]:
+    named = run.lora_target_modules
+    if run.use_peft and isinstance(named, tuple) and {"q_proj", "v_proj"} < set(named):
         yield Move(
-            "offload", "activation offloading", Safety.UNSAFE, 0.4, (Change("activation_offloading", True),),
+            "targets", "LoRA on q_proj and v_proj only", Safety.UNSAFE, 0.0,
+            (Change("lora_target_modules", ("q_proj", "v_proj")),), harm=3,
         )
+
+
+def _sequence(run: Run, _: Allowed) -> Iterator[Move]:
+    length = run.max_length
+    while length and length % 2 == 0 and length > 256:
+        length //= 2
+        yield Move(
+            "sequence", f"sequences of {length} tokens", Safety.UNSAFE, 0.0, (Change("max_length", length),), harm=4,
+        )
+
+
+def _adapters(run: Run, allowed: Allowed) -> Iterator[Move]:
+    if run.use_peft or not run.trainer.startswith(TRL) or run.optim in NEED_FULL_WEIGHTS:
+        return
+    lora = (Change("use_peft", True), Change("lora_r", 16), Change("lora_alpha", 32))
+    yield Move("method", "LoRA (rank 16) instead of training every weight", Safety.UNSAFE, 0.0, lora, harm=6)
+    if allowed.four_bit:
+        yield Move(
+            "method", "QLoRA (rank 16, 4-bit base) instead of training every weight", Safety.UNSAFE, 0.3,
+            (*lora, *_four_bit(allowed)), harm=8,
+        )
+
+
+def _four_bit(allowed: Allowed) -> tuple[Change, ...]:
+    compute = "bfloat16" if allowed.bf16 else "float16"
+    return (
+        Change("load_in_4bit", True), Change("bnb_4bit_quant_type", "nf4"), Change("bnb_4bit_compute_dtype", compute),
+    )
 
 
 SOURCES: tuple[Callable[[Run, Allowed], Iterator[Move]], ...] = (
-    _loss, _attention, _fused_optimizer, _evaluation, _batch, _checkpointing,
-    _small_optimizer, _loading_dtype, _upcast, _quantisation, _offload, _rank, _sequence,
+    _loss, _attention, _reentrant, _padding_free, _fused_optimizer, _evaluation, _evaluated_logits, _batch, _checkpointing,
+    _small_optimizer, _loading_dtype, _upcast, _quantisation, _offload, _rank, _targets, _sequence, _adapters,
 )
 """In the order in which plans of equal size and speed are preferred."""
