@@ -37,6 +37,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"findings", "source", ""},
     "examine": {"source", "run", "catalog", "dialects", "memory"},
     "planning": {*ALL_ROOMS, "examine", "sizes"},
+    "shape": {"source", "dialects"},
+    "configuration": {"source", "dialects", "shape"},
     "record": {"run", "catalog", "dialects", "memory", "examine"},
     "linter": {*ALL_ROOMS, "examine", "record", "planning"},
     "fixing": {"linter", "source", "findings", "rules"},

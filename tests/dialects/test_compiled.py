@@ -12,7 +12,7 @@ from vramlint.dialects.schemas import dialect_names, schema_json
 
 def test_each_schema_is_a_text_of_its_own_without_descriptions() -> None:
     compiled = json.loads(json.dumps(compiled_schemas()))["schemas"]
-    assert set(compiled) == {*dialect_names(), "run"}
+    assert set(compiled) == {*dialect_names(), "run", "config", "rule"}
     assert json.loads(compiled["run"]) == schema_json("run")
     assert json.loads(compiled["huggingface"]) == without_descriptions(schema_json("huggingface"))
 

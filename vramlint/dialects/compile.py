@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from vramlint.dialects.schemas import RUN, dialect_names, schema_json
+from vramlint.dialects.schemas import NO_DIALECTS, dialect_names, schema_json
 
 
 def compiled_schemas() -> dict[str, Any]:
     """The content of `_data/schemas.json`. Descriptions of dialects stay behind: they are for editors and documents."""
-    texts = {RUN: _text(schema_json(RUN))}
+    texts = {name: _text(schema_json(name)) for name in sorted(NO_DIALECTS)}
     for name in dialect_names():
         texts[name] = _text(without_descriptions(schema_json(name)))
     return {"version": 1, "schemas": texts}

@@ -12,6 +12,8 @@ from vramlint import data
 SUFFIX = ".schema.json"
 COMPILED = "schemas.json"
 RUN = "run"
+NO_DIALECTS = frozenset({RUN, "config", "rule"})
+"""Schemas of what is ours: the vocabulary, vramlint's own configuration, and rules."""
 
 
 @functools.cache
@@ -34,9 +36,10 @@ def dialect_names() -> tuple[str, ...]:
     """Every dialect that has a schema, in alphabetical order."""
     compiled = _compiled()
     if compiled is not None:
-        return tuple(sorted(name for name in compiled if name != RUN))
+        return tuple(sorted(name for name in compiled if name not in NO_DIALECTS))
     names = os.listdir(data.source_directory("schemas"))
-    return tuple(sorted(n.removesuffix(SUFFIX) for n in names if n.endswith(SUFFIX) and n != RUN + SUFFIX))
+    found = {n.removesuffix(SUFFIX) for n in names if n.endswith(SUFFIX)}
+    return tuple(sorted(found - NO_DIALECTS))
 
 
 def run_schema() -> dict[str, Any]:
