@@ -39,11 +39,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "planning": {*ALL_ROOMS, "examine", "sizes"},
     "shape": {"source", "dialects"},
     "configuration": {"source", "dialects", "shape"},
+    "survey": {*ALL_ROOMS, "examine", "planning", "record"},
     "record": {"run", "catalog", "dialects", "memory", "examine"},
     "linter": {*ALL_ROOMS, "examine", "record", "planning"},
     "fixing": {"linter", "source", "findings", "rules"},
     "listing": {"linter", "catalog"},
-    "command": {*ALL_ROOMS, "linter", "discover", "record", "examine", "fixing"},
+    "command": {*ALL_ROOMS, "linter", "discover", "record", "examine", "fixing", "survey"},
     "cli": {"command", "listing", ""},
     "__main__": {"cli", "command", "fast_arguments"},
 }

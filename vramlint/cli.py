@@ -114,6 +114,16 @@ def estimate(**options: Any) -> None:
 
 
 @cli.command()
+@_shared
+@click.option("--output-format", type=click.Choice(["text", "json"]), default="text")
+def targets(**options: Any) -> None:
+    """Show on which cards a run fits, and what would make it fit."""
+    from vramlint.command import run_targets  # noqa: PLC0415
+
+    raise SystemExit(run_targets(options))
+
+
+@cli.command()
 @click.argument("code")
 def explain(code: str) -> None:
     """Explain a rule."""

@@ -9,11 +9,11 @@ from typing import Any
 from vramlint.catalog import Target, UnknownTarget, find_target
 from vramlint.dialects import set_value
 from vramlint.discover import Found, discover
-from vramlint.examine import Facts
+from vramlint.examine import Facts, subjects_of
 from vramlint.findings import SEVERITIES, Finding, Safety
 from vramlint.linter import Checked, Options, check_data, finding_about, load_rules
 from vramlint.record import failed_record
-from vramlint.report import render, render_estimate
+from vramlint.report import render, render_estimate, render_survey
 from vramlint.report.paint import wants_colour
 from vramlint.rules import RuleSet
 from vramlint.screen import FileError, UsageError, say
@@ -82,6 +82,28 @@ def run_estimate(options: dict[str, Any]) -> int:
     colour = _coloured(options, to_errors=False)
     say(render_estimate(records, options["output_format"], colour=colour))
     return int(any(record["estimate"] is None for record in records))
+
+
+def run_targets(options: dict[str, Any]) -> int:
+    """`vramlint targets`; 1 if a file has no estimate."""
+    from vramlint.survey import cards, survey  # noqa: PLC0415  # no other command looks at all cards
+
+    lint_options = _options(options)
+    targets = lint_options.targets or cards(parse_size(options["reserve"]))
+    records: list[dict[str, Any]] = []
+    for found in discover(options["paths"]):
+        data = _read(found)
+        if isinstance(data, SourceError):
+            raise FileError(f"{found.path}: {data.message}")
+        try:
+            subjects = subjects_of(found.path, data, lint_options.facts)
+        except SourceError as error:
+            raise FileError(f"{found.path}: {error.message}") from None
+        if not subjects and found.named:
+            raise FileError(f"{found.path}: it is no training config that vramlint knows")
+        records += [survey(subject, targets) for subject in subjects]
+    say(render_survey(records, options["output_format"], colour=_coloured(options, to_errors=False)))
+    return int(any(record["error"] for record in records))
 
 
 def _options(options: dict[str, Any], *, plans: bool = True) -> Options:

@@ -11,7 +11,7 @@ from vramlint.dialects import Recognised, recognise
 from vramlint.memory import Band, Estimate, NoEstimate, estimate
 from vramlint.memory.verdict import Verdict, verdict
 from vramlint.run import Run, Value
-from vramlint.source import Document, SourceFile
+from vramlint.source import Document, SourceFile, format_of, read
 
 DEFAULT_CAPABILITY = (8, 0)
 """The kernels of a current data-centre card, assumed where no target is named."""
@@ -55,6 +55,13 @@ class Numbers:
     candidates: tuple[Candidate, ...]
     worst: Candidate
     verdict: Verdict | None
+
+
+def subjects_of(path: str, data: bytes, facts: Facts) -> list[Subject]:
+    """The training configs in a file. Raises `SourceError` for one that cannot be read."""
+    file = read(path, data, None if path == "-" else format_of(path))
+    found = (subject_of(file, document, facts) for document in file.documents)
+    return [subject for subject in found if subject is not None]
 
 
 def subject_of(file: SourceFile, document: Document, facts: Facts) -> Subject | None:

@@ -1,7 +1,11 @@
 """Search over changes for the smallest and safest that fits; knows no rules and no files."""
 
+from vramlint.plan.batches import Batch, largest_batch
 from vramlint.plan.growth import Growth, growth
 from vramlint.plan.moves import Allowed, Move, moves_for, needed_moves
 from vramlint.plan.search import OutcomeOf, Plan, Plans, search
 
-__all__ = ["Allowed", "Growth", "Move", "OutcomeOf", "Plan", "Plans", "growth", "moves_for", "needed_moves", "search"]
+__all__ = [
+    "Allowed", "Batch", "Growth", "Move", "OutcomeOf", "Plan", "Plans", "growth", "largest_batch", "moves_for", "needed_moves",
+    "search",
+]

@@ -19,8 +19,9 @@ MODULES = {
 FORMATS = tuple(MODULES)
 ESTIMATE_MODULES = {"text": "vramlint.report.breakdown", "json": "vramlint.report.breakdown_json"}
 ESTIMATE_FORMATS = tuple(ESTIMATE_MODULES)
+SURVEY_MODULES = {"text": "vramlint.report.survey_text", "json": "vramlint.report.survey_json"}
 
-__all__ = ["ESTIMATE_FORMATS", "FORMATS", "Report", "RuleText", "render", "render_estimate"]
+__all__ = ["ESTIMATE_FORMATS", "FORMATS", "Report", "RuleText", "render", "render_estimate", "render_survey"]
 
 
 def render(
@@ -40,4 +41,10 @@ def render(
 def render_estimate(records: Sequence[Record], output_format: str = "text", *, colour: bool = False) -> str:
     """The screen of `vramlint estimate` in one of `ESTIMATE_FORMATS`, from the records of `vramlint.record`."""
     text: str = import_module(ESTIMATE_MODULES[output_format]).render(records, colour=colour)
+    return text
+
+
+def render_survey(records: Sequence[Record], output_format: str = "text", *, colour: bool = False) -> str:
+    """The screen of `vramlint targets`, from the records of `vramlint.survey`."""
+    text: str = import_module(SURVEY_MODULES[output_format]).render(records, colour=colour)
     return text
