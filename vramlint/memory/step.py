@@ -12,7 +12,7 @@ from vramlint.memory.loss import loss_in_chunks, loss_in_full, loss_of_trl
 from vramlint.memory.operations import Setting, norm
 from vramlint.memory.optimizers import Optimizer, state_size
 from vramlint.memory.parameters import Projection, Weight
-from vramlint.memory.tape import Block, Tape
+from vramlint.memory.tape import Block, Span, Tape
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,7 @@ class Layers:
         self._outputs: list[Tensor] = []
         self._between: list[Block] = []
         self._casts: list[Block] = []
+        self._span: Span | None = None
 
     def forward(self, hidden: Tensor) -> Tensor:
         """The output of the last layer; takes over `hidden`."""
@@ -162,7 +163,7 @@ class Layers:
         tape = self._tape
         graph = Graph(tape)
         graph.recording = not self._plan.checkpointing
-        before = tape.alive()
+        before, begin = tape.alive(), len(tape.played)
         self._inputs.append(hidden)
         source = hidden.block
         needs = hidden.needs_grad
@@ -181,9 +182,11 @@ class Layers:
             casts = {id(tensor.block) for tensor in graph.cache}
             for block in created:
                 clone = tape.allocate(
-                    block.size, block.part, block.what, block.shape, block.dtype, block.count * (self._count - 2),
+                    block.size, block.part, block.what, block.shape, block.dtype, block.count * (self._count - 2), stands_in=True,
                 )
                 (self._casts if id(block) in casts else self._between).append(clone)
+        if not first and self._count > 2:
+            self._span = tape.like(begin, self._count - 2, source, out.block)
         return out
 
     def backward(self, gradient: Tensor, accumulates: bool) -> None:
@@ -192,13 +195,19 @@ class Layers:
         tape.phase = "backward of the layers"
         received: Tensor | None = gradient
         for position in reversed(range(len(self._inputs))):
-            before = tape.alive()
+            before, begin = tape.alive(), len(tape.played)
+            coming = received.block if received is not None else None
             received = self._backward_one(position, received, accumulates)
             if position == len(self._inputs) - 1 and self._count > 2:
+                going = received.block if received is not None else None
+                tape.like(begin, self._count - 2, coming, going, self._span)
                 tape.free_all(self._between)
                 made = [b for key, b in tape.alive().items() if key not in before and b.part == "gradients"]
                 for block in made:
-                    tape.allocate(block.size, "gradients", block.what, block.shape, block.dtype, block.count * (self._count - 2))
+                    tape.allocate(
+                        block.size, "gradients", block.what, block.shape, block.dtype, block.count * (self._count - 2),
+                        stands_in=True,
+                    )
             if received is None:
                 return
         if received is not None and self._plan.setting.trained:

@@ -11,17 +11,41 @@ ROUNDING = 512
 
 
 class Block:
-    """`count` like pieces of device memory, each `size` bytes."""
+    """`count` like pieces of device memory, each `size` bytes.
 
-    __slots__ = ("count", "dtype", "part", "shape", "size", "what")
+    `stands_in`: counted for the pieces of like layers that were not played.
+    """
 
-    def __init__(self, size: int, part: str, what: str, shape: tuple[int, ...], dtype: str, count: int = 1) -> None:
+    __slots__ = ("count", "dtype", "part", "shape", "size", "stands_in", "what")
+
+    def __init__(
+        self, size: int, part: str, what: str, shape: tuple[int, ...], dtype: str, count: int = 1, *, stands_in: bool = False,
+    ) -> None:
         self.size = size
         self.part = part
         self.what = what
         self.shape = shape
         self.dtype = dtype
         self.count = count
+        self.stands_in = stands_in
+
+
+class Span:
+    """Where on the tape one layer was played for itself and `times` like ones, which come before it forward, after it backward.
+
+    `begin` and `end` are indices into the tape's `played`; `takes` and `gives` are the block that comes in from the layer
+    before (backward: its gradient from the layer after) and the one that goes on. `forward` is a backward's other span.
+    """
+
+    __slots__ = ("begin", "end", "forward", "gives", "takes", "times")
+
+    def __init__(self, begin: int, end: int, times: int, takes: Block | None, gives: Block | None, forward: Span | None) -> None:
+        self.begin = begin
+        self.end = end
+        self.times = times
+        self.takes = takes
+        self.gives = gives
+        self.forward = forward
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +58,12 @@ class Moment:
 
 
 class Tape:
-    """Plays allocations and frees; knows the peak overall and by phase."""
+    """Plays allocations and frees; knows the peak overall and by phase.
 
-    __slots__ = ("_live", "_new_peak", "current", "peak", "peak_by_phase", "phase")
+    `played` has each block at its allocation and once more at its free, in order; `phases` the index at which each begins.
+    """
+
+    __slots__ = ("_live", "_new_peak", "_phase", "current", "peak", "peak_by_phase", "phases", "played", "spans")
 
     def __init__(self) -> None:
         self._live: dict[int, Block] = {}
@@ -44,14 +71,37 @@ class Tape:
         self.current = 0
         self.peak = Moment("", 0, ())
         self.peak_by_phase: dict[str, int] = {}
+        self.played: list[Block] = []
+        self.phases: list[tuple[int, str]] = []
+        self.spans: list[Span] = []
         self.phase = "loading"
 
+    @property
+    def phase(self) -> str:
+        """What the run is doing now."""
+        return self._phase
+
+    @phase.setter
+    def phase(self, name: str) -> None:
+        self._phase = name
+        self.phases.append((len(self.played), name))
+
+    def like(
+        self, begin: int, times: int, takes: Block | None, gives: Block | None, forward: Span | None = None,
+    ) -> Span:
+        """Note that what was played since `begin` is what `times` other layers do as well."""
+        span = Span(begin, len(self.played), times, takes, gives, forward)
+        self.spans.append(span)
+        return span
+
     def allocate(
-        self, size: int, part: str, what: str, shape: tuple[int, ...] = (), dtype: str = "", count: int = 1,
+        self, size: int, part: str, what: str, shape: tuple[int, ...] = (), dtype: str = "", count: int = 1, *,
+        stands_in: bool = False,
     ) -> Block:
         """`count` pieces of `size` bytes, rounded as the allocator rounds."""
         rounded = -(-size // ROUNDING) * ROUNDING
-        block = Block(rounded, part, what, shape, dtype, count)
+        block = Block(rounded, part, what, shape, dtype, count, stands_in=stands_in)
+        self.played.append(block)
         self._live[id(block)] = block
         self.current += rounded * count
         if self.current > self.peak.total:
@@ -66,6 +116,7 @@ class Tape:
         if self._new_peak:
             self.settle()
         del self._live[id(block)]
+        self.played.append(block)
         self.current -= block.size * block.count
 
     def free_all(self, blocks: Iterable[Block]) -> None:
