@@ -21,12 +21,12 @@ class DefaultGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `check` in front unless a command or an option of the group comes first."""
-        if args and args[0] not in self.commands and args[0] not in GROUP_OPTIONS:
+        if args and args[0] not in self.commands and args[0].partition("=")[0] not in GROUP_OPTIONS:
             args = ["check", *args]
         return super().parse_args(ctx, args)
 
 
-GROUP_OPTIONS = ("-h", "--help", "--version", "--list-targets", "--list-models", "--list-rules")
+GROUP_OPTIONS = ("-h", "--help", "--version", "--list-targets", "--list-models", "--list-rules", "--explain")
 
 
 def _print_targets(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -53,11 +53,27 @@ def _print_rules(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         ctx.exit(0)
 
 
+def _explain(ctx: click.Context, _: click.Parameter, code: str | None) -> None:
+    if code is not None:
+        say(_explanation(code))
+        ctx.exit(0)
+
+
+def _explanation(code: str) -> str:
+    from vramlint.listing import explanation  # noqa: PLC0415
+
+    text = explanation(code)
+    if text is None:
+        raise click.UsageError(f"there is no rule {code!r} (--list-rules shows all)")
+    return text
+
+
 @click.group(cls=DefaultGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="vramlint")
 @click.option("--list-targets", is_flag=True, is_eager=True, expose_value=False, callback=_print_targets, help="All cards.")
 @click.option("--list-models", is_flag=True, is_eager=True, expose_value=False, callback=_print_models, help="All models.")
 @click.option("--list-rules", is_flag=True, is_eager=True, expose_value=False, callback=_print_rules, help="All rules.")
+@click.option("--explain", metavar="CODE", is_eager=True, expose_value=False, callback=_explain, help="Explain a rule.")
 def cli() -> None:
     """Tell whether a training run fits a GPU, and what to change if not.
 
@@ -73,11 +89,12 @@ def _shared(command: Any) -> Any:
             "--target", "targets", multiple=True, metavar="GPU", envvar="VRAMLINT_TARGET",
             help="A card, an instance or 24GiB@8.6; VRAMLINT_TARGET says it too.",
         ),
-        click.option("--reserve", default="0", metavar="SIZE", help="Memory of the card to leave to others."),
+        click.option("--reserve", metavar="SIZE", help="Memory of the card to leave to others."),
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="What if: set a canonical key."),
         click.option("--model-config", type=click.Path(), metavar="FILE", help="The model's config.json."),
         click.option("--dialect", metavar="NAME", help="Take the files to be in this dialect."),
-        click.option("--isolated", is_flag=True, help="Leave the Hugging Face cache out."),
+        click.option("--config", type=click.Path(), metavar="FILE", help="This configuration, not the nearest."),
+        click.option("--isolated", is_flag=True, help="Leave configurations and the Hugging Face cache out."),
         click.option("--color", type=click.Choice(COLOURS), default="auto"),
     )):
         command = option(command)
@@ -89,11 +106,16 @@ def _shared(command: Any) -> Any:
 @click.option("--output-format", type=click.Choice(["full", "concise", "json", "sarif", "github"]), help="Default: full.")
 @click.option("--select", multiple=True, metavar="CODE", help="Only these rules (codes, their beginnings, names).")
 @click.option("--ignore", multiple=True, metavar="CODE", help="Not these rules.")
-@click.option("--fail-on", type=click.Choice(LEVELS), default="error", help="Exit 1 from this severity on.")
+@click.option("--fail-on", type=click.Choice(LEVELS), help="Exit 1 from this severity on; default: error.")
+@click.option("--strict", is_flag=True, help="Take warnings as errors.")
 @click.option("--exit-zero", is_flag=True, help="Exit 0 whatever is found.")
 @click.option("--fix", is_flag=True, help="Make the safe fixes.")
+@click.option("--fix-only", is_flag=True, help="Make them, and report nothing.")
 @click.option("--unsafe-fixes", is_flag=True, help="With --fix or --diff: the unsafe ones too.")
 @click.option("--diff", is_flag=True, help="Show what --fix would change, and change nothing; exit 1 if it would.")
+@click.option("--add-ignore", is_flag=True, help="Put a comment beside each finding that takes it back.")
+@click.option("--reason", default="", metavar="TEXT", help="With --add-ignore: the reason to write there.")
+@click.option("--stdin-filename", type=click.Path(), metavar="NAME", help="What the file read from - is called.")
 @click.option("--force-exclude", is_flag=True, hidden=True)
 @click.option("-v", "--verbose", is_flag=True, help="Say which files were passed over.")
 def check(**options: Any) -> None:
@@ -127,12 +149,7 @@ def targets(**options: Any) -> None:
 @click.argument("code")
 def explain(code: str) -> None:
     """Explain a rule."""
-    from vramlint.listing import explanation  # noqa: PLC0415
-
-    text = explanation(code)
-    if text is None:
-        raise click.UsageError(f"there is no rule {code!r}")
-    say(text)
+    say(_explanation(code))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,75 +6,114 @@ import os
 import sys
 from typing import Any
 
-from vramlint.catalog import Target, UnknownTarget, find_target
-from vramlint.dialects import set_value
+from vramlint.dataclass import replace
 from vramlint.discover import Found, discover
-from vramlint.examine import Facts, subjects_of
+from vramlint.examine import subjects_of
 from vramlint.findings import SEVERITIES, Finding, Safety
-from vramlint.linter import Checked, Options, check_data, finding_about, load_rules
+from vramlint.linter import Checked, check_data, finding_about
 from vramlint.record import failed_record
 from vramlint.report import render, render_estimate, render_survey
 from vramlint.report.paint import wants_colour
-from vramlint.rules import RuleSet
-from vramlint.screen import FileError, UsageError, say
-from vramlint.sizes import parse_size
-from vramlint.source import SourceError, SourceFile, write
+from vramlint.screen import FileError, say
+from vramlint.settings import Session
+from vramlint.source import SourceError, SourceFile
+from vramlint.task import Task
+
+CANNOT_WRITE = 2
 
 
 def run_check(options: dict[str, Any]) -> int:
     """`vramlint check`; gives the exit code."""
-    lint_options, rules = _options(options), load_rules()
-    chosen = _chosen(options, rules)
+    session, task = Session(options), _task(options)
     findings: list[Finding] = []
     files: dict[str, SourceFile] = {}
     records: list[dict[str, object]] = []
-    changed = 0
-    least = Safety.UNSAFE if options["unsafe_fixes"] else Safety.SAFE
-    for found in discover(options["paths"]):
+    failures: list[str] = []
+    changed = failing = False
+    # All settings first, so that a command line that cannot be followed stops before a file is edited.
+    places = [(found, _name(found, options)) for found in discover(options["paths"])]
+    for found, name, settings in [(found, name, session.settings_for(name)) for found, name in places]:
         data = _read(found)
         if isinstance(data, SourceError):
-            findings.append(finding_about(data, found.path, rules))
-            continue
-        if options["fix"] or options["diff"]:
-            checked, edits = _fixed(found, data, lint_options, rules, least, options)
-            changed += edits
+            own = [finding_about(data, name, settings.rules)]
         else:
-            checked = check_data(found.path, data, lint_options, rules, named=found.named)
-        _say_passed_over(checked, found, options)
-        findings += checked.findings
-        records += [record for record in checked.records if record["estimate"] is not None]
-        if checked.file is not None:
-            files[found.path] = checked.file
-    findings = [finding for finding in findings if finding.code in chosen]
+            if task.is_one:
+                from vramlint.rewriting import could_not_comment, rewrite  # noqa: PLC0415  # only where something is edited
+
+                done = rewrite(found.path, name, data, settings, task, named=found.named)
+                checked, changed = done.checked, changed or done.is_changed
+                failures += [done.failure] if done.failure else []
+                if task.is_ignored and (instead := could_not_comment(checked)):
+                    say(instead, to_errors=True)
+            else:
+                checked = check_data(name, data, settings.lint, settings.rules, named=found.named)
+            _say_passed_over(checked, found, options)
+            own = list(checked.findings)
+            records += [record for record in checked.records if record["estimate"] is not None]
+            if checked.file is not None:
+                files[name] = checked.file
+        own = _strictly(own) if options["strict"] else own
+        failing |= _fails(own, settings.fail_on)
+        findings += own
+    failing |= _fails(session.findings, "error")
+    if not (options["fix_only"] and task.is_one):
+        _report(session, [*session.findings, *findings], {**session.files, **files}, records, task, options)
+    for failure in failures:
+        say(f"Error: {failure}\n", to_errors=True)
+    if failures:
+        return CANNOT_WRITE
+    if options["exit_zero"]:
+        return 0
+    return int((task.is_shown and changed) or (failing and not options["fix_only"]))
+
+
+def _report(
+    session: Session, findings: list[Finding], files: dict[str, SourceFile], records: list[dict[str, object]], task: Task,
+    options: dict[str, Any],
+) -> None:
     # What --diff and a fixed standard input print is the text itself; the report goes beside it.
-    to_errors = options["diff"] or (options["fix"] and "-" in options["paths"])
-    output = options["output_format"] or _usual_format()
-    colour = _coloured(options, to_errors)
+    to_errors = task.is_shown or (task.is_one and "-" in options["paths"])
+    output = options["output_format"] or _usual_format(session)
     text = render(
-        output, findings, files, rules=rules.rules, records=records, colour=colour,
+        output, findings, files, rules=session.all_rules, records=records, colour=_coloured(options, to_errors),
     )
     if findings or records or output != "full":
         say(text, to_errors=to_errors)
-    if not lint_options.targets and records and output == "full":
+    if records and output == "full" and all(record["target"] is None for record in records):
         say("no target: say which card with --target, as in --target rtx3090\n", to_errors=True)
-    if options["exit_zero"]:
-        return 0
-    if options["diff"] and changed:
-        return 1
-    threshold = SEVERITIES.index(options["fail_on"])
-    return int(any(SEVERITIES.index(finding.severity) >= threshold for finding in findings))
+
+
+def _task(options: dict[str, Any]) -> Task:
+    return Task(
+        options["fix"] or (options["fix_only"] and not options["diff"]), options["add_ignore"], options["diff"],
+        Safety.UNSAFE if options["unsafe_fixes"] else Safety.SAFE, " ".join(options["reason"].split()),
+    )
+
+
+def _fails(findings: list[Finding], fail_on: str) -> bool:
+    threshold = SEVERITIES.index(fail_on)
+    return any(SEVERITIES.index(finding.severity) >= threshold for finding in findings)
+
+
+def _strictly(findings: list[Finding]) -> list[Finding]:
+    return [replace(finding, severity="error") if finding.severity == "warning" else finding for finding in findings]
+
+
+def _name(found: Found, options: dict[str, Any]) -> str:
+    """What a file is called: standard input as the command line says."""
+    return options.get("stdin_filename") or "-" if found.path == "-" else found.path
 
 
 def run_estimate(options: dict[str, Any]) -> int:
     """`vramlint estimate`; 1 if a file has no estimate."""
-    lint_options, rules = _options(options, plans=False), load_rules()
+    session = Session(options, plans=False)
     records: list[dict[str, object]] = []
     for found in discover(options["paths"]):
-        data = _read(found)
+        settings, data = session.settings_for(found.path), _read(found)
         if isinstance(data, SourceError):
             records.append(failed_record(found.path, data.message))
             continue
-        checked = check_data(found.path, data, lint_options, rules, named=found.named)
+        checked = check_data(found.path, data, settings.lint, settings.rules, named=found.named)
         if checked.records:
             records += checked.records
         elif found.named:
@@ -88,66 +127,22 @@ def run_targets(options: dict[str, Any]) -> int:
     """`vramlint targets`; 1 if a file has no estimate."""
     from vramlint.survey import cards, survey  # noqa: PLC0415  # no other command looks at all cards
 
-    lint_options = _options(options)
-    targets = lint_options.targets or cards(parse_size(options["reserve"]))
+    session = Session(options)
     records: list[dict[str, Any]] = []
     for found in discover(options["paths"]):
-        data = _read(found)
+        lint, data = session.settings_for(found.path).lint, _read(found)
         if isinstance(data, SourceError):
             raise FileError(f"{found.path}: {data.message}")
         try:
-            subjects = subjects_of(found.path, data, lint_options.facts)
+            subjects = subjects_of(found.path, data, lint.facts)
         except SourceError as error:
             raise FileError(f"{found.path}: {error.message}") from None
         if not subjects and found.named:
             raise FileError(f"{found.path}: it is no training config that vramlint knows")
+        targets = lint.targets if lint.insists else cards(lint.reserve)
         records += [survey(subject, targets) for subject in subjects]
     say(render_survey(records, options["output_format"], colour=_coloured(options, to_errors=False)))
     return int(any(record["error"] for record in records))
-
-
-def _options(options: dict[str, Any], *, plans: bool = True) -> Options:
-    """The linter's options. Raises `UsageError` for what cannot be understood."""
-    try:
-        reserve = parse_size(options["reserve"])
-        overrides = {}
-        for setting in options["settings"]:
-            key, equals, value = setting.partition("=")
-            if not equals:
-                raise UsageError(f"--set {setting}: write it as KEY=VALUE")
-            overrides[key] = set_value(key, value)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    model_config = options["model_config"]
-    if model_config is not None and not os.path.isfile(model_config):
-        raise UsageError(f"--model-config {model_config}: there is no such file")
-    return Options(
-        targets=tuple(_target(text, reserve) for text in options["targets"]),
-        facts=Facts(
-            overrides=overrides, dialect=options["dialect"], isolated=options["isolated"],
-            model_config=model_config,
-        ),
-        plans=plans,
-    )
-
-
-def _target(text: str, reserve: int) -> Target:
-    target = find_target(text, reserve=reserve)
-    if isinstance(target, UnknownTarget):
-        near = f"; did you mean {', '.join(target.suggestions)}?" if target.suggestions else ""
-        raise UsageError(f"{target.why}{near} (--list-targets shows all; a size works too: 24GiB@8.6)")
-    return target
-
-
-def _chosen(options: dict[str, Any], rules: RuleSet) -> set[str]:
-    """The codes of the rules to report."""
-    for text in (*options["select"], *options["ignore"]):
-        if not rules.named(text):
-            raise UsageError(f"there is no rule {text!r} (--list-rules shows all)")
-    selected = {rule.code for text in options["select"] for rule in rules.named(text)}
-    if not selected:
-        selected = {rule.code for rule in rules.rules if rule.default}
-    return selected - {rule.code for text in options["ignore"] for rule in rules.named(text)}
 
 
 def _read(found: Found) -> bytes | SourceError:
@@ -160,35 +155,17 @@ def _read(found: Found) -> bytes | SourceError:
         return SourceError("unreadable", f"cannot be read: {(error.strerror or str(error)).lower()}", found.path)
 
 
-def _fixed(
-    found: Found, data: bytes, lint_options: Options, rules: RuleSet, least: Safety, options: dict[str, Any],
-) -> tuple[Checked, int]:
-    from vramlint.fixing import diff_of, fix_data  # noqa: PLC0415  # only where something is fixed
-
-    fixed = fix_data(found.path, data, lint_options, rules, least, named=found.named)
-    if options["diff"]:
-        say(diff_of(found.path, data, fixed.data))
-        return fixed.checked, len(fixed.done)
-    if found.path == "-":
-        say(fixed.data.decode("utf-8"))
-    elif fixed.data != data:
-        try:
-            write(found.path, fixed.data.decode("utf-8"), data)
-        except SourceError as error:
-            raise FileError(f"{found.path}: {error.message}") from None
-        for title in fixed.done:
-            say(f"{found.path}: fixed {title}\n", to_errors=True)
-    return fixed.checked, len(fixed.done)
-
-
 def _say_passed_over(checked: Checked, found: Found, options: dict[str, Any]) -> None:
     if not checked.recognised and (options["verbose"] or (found.named and len(options["paths"]) == 1)):
         say(f"{found.path}: passed over, no training config that vramlint knows\n", to_errors=True)
 
 
-def _usual_format() -> str:
+def _usual_format(session: Session) -> str:
     if os.environ.get("VRAMLINT_OUTPUT_FORMAT") in ("full", "concise", "json", "sarif", "github"):
         return os.environ["VRAMLINT_OUTPUT_FORMAT"]
+    said = session.configuration_of("-").values.get("output-format")
+    if said is not None:
+        return str(said)
     return "github" if os.environ.get("GITHUB_ACTIONS") == "true" and not sys.stdout.isatty() else "full"
 
 

@@ -12,15 +12,16 @@ from typing import Any
 OTHER_COMMANDS = ("estimate", "explain", "targets", "compare")
 """The other commands: where the first word is one, click reads on."""
 DEFAULTS: dict[str, Any] = {
-    "targets": (), "reserve": "0", "settings": (), "model_config": None, "dialect": None, "isolated": False,
-    "color": "auto", "output_format": None, "select": (), "ignore": (), "fail_on": "error", "exit_zero": False,
-    "fix": False, "unsafe_fixes": False, "diff": False, "force_exclude": False, "verbose": False,
+    "targets": (), "reserve": None, "settings": (), "model_config": None, "dialect": None, "isolated": False,
+    "color": "auto", "output_format": None, "select": (), "ignore": (), "fail_on": None, "exit_zero": False,
+    "strict": False, "fix": False, "fix_only": False, "unsafe_fixes": False, "diff": False, "add_ignore": False, "reason": "",
+    "config": None, "stdin_filename": None, "force_exclude": False, "verbose": False,
 }
 MANY = {"--target": "targets", "--select": "select", "--ignore": "ignore"}
-ONE = {"--output-format": "output_format"}
-CHOICES = {"output_format": ("full", "concise", "json", "sarif", "github")}
+ONE = {"--output-format": "output_format", "--fail-on": "fail_on"}
+CHOICES = {"output_format": ("full", "concise", "json", "sarif", "github"), "fail_on": ("error", "warning", "info")}
 FLAGS = {
-    "--isolated": "isolated", "--exit-zero": "exit_zero", "--fix": "fix", "--diff": "diff",
+    "--isolated": "isolated", "--exit-zero": "exit_zero", "--fix": "fix", "--diff": "diff", "--strict": "strict",
     "--force-exclude": "force_exclude",
 }
 

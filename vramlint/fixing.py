@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-
 from vramlint.dataclass import dataclass
-from vramlint.findings import Safety, applicable
+from vramlint.findings import Finding, Fix, Safety, applicable
 from vramlint.linter import Checked, Options, check_data
 from vramlint.rules import RuleSet
-from vramlint.source import Refused, apply
+from vramlint.source import Operation, Refused, apply
 
 MOST_PASSES = 10
 
@@ -22,37 +20,116 @@ class Fixed:
     checked: Checked
 
 
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """How to check other bytes of the same file."""
+
+    path: str
+    options: Options
+    rules: RuleSet
+    named: bool
+
+    def __call__(self, data: bytes) -> Checked:
+        return check_data(self.path, data, self.options, self.rules, named=self.named)
+
+
 def fix_data(path: str, data: bytes, options: Options, rules: RuleSet, least: Safety, *, named: bool = True) -> Fixed:
-    """One fix at a time of those at least `least` safe, re-checked after each; at most ten."""
-    done: list[str] = []
-    checked = check_data(path, data, options, rules, named=named)
+    """Every fix of those at least `least` safe that does away with its finding; at most ten passes over the findings.
+
+    After each edit the file is read again, compared and estimated anew, and the edit is dropped if it did not help.
+    """
+    check = _Check(path, options, rules, named)
+    fixed = Fixed(data, (), check(data))
     for _ in range(MOST_PASSES):
-        if checked.file is None:
+        after = _one_by_one(_spellings(fixed, check, least), check, least)
+        if after.data == fixed.data:
             break
-        for finding in checked.findings:
-            fix = applicable(finding, least)
-            edited = apply(checked.file, fix.operations) if fix is not None else None
-            if fix is not None and edited is not None and not isinstance(edited, Refused):
-                after = edited.text.encode("utf-8")
-                next_checked = check_data(path, after, options, rules, named=named)
-                if after != data and _better(checked, next_checked, finding.code):
-                    done.append(f"{finding.code}: {fix.title}")
-                    data, checked = after, next_checked
-                    break
-        else:
-            break
-    return Fixed(data, tuple(done), checked)
+        fixed = after
+    return fixed
 
 
-def _better(before: Checked, after: Checked, code: str) -> bool:
+def _spellings(fixed: Fixed, check: _Check, least: Safety) -> Fixed:
+    """All edits of the text that touch different places, at once: they change no number."""
+    file = fixed.checked.file
+    chosen: list[tuple[Finding, Fix]] = []
+    places: set[object] = set()
+    for finding in fixed.checked.findings:
+        fix = applicable(finding, least)
+        if fix is None or fix.changes or file is None:
+            continue
+        touched = {_place(operation) for operation in fix.operations}
+        edited = apply(file, fix.operations)
+        if not touched & places and not isinstance(edited, Refused):
+            file, places = edited.file, places | touched
+            chosen.append((finding, fix))
+    if file is None or len(chosen) < 2:
+        return fixed
+    after = check(file.text.encode("utf-8"))
+    if not all(_better(fixed.checked, after, finding) for finding, _ in chosen):
+        return fixed
+    return Fixed(file.text.encode("utf-8"), (*fixed.done, *(_said(*pair) for pair in chosen)), after)
+
+
+def _one_by_one(fixed: Fixed, check: _Check, least: Safety) -> Fixed:
+    """One fix after another, each against what the one before has left."""
+    tried: set[tuple[str, str, object]] = set()
+    while True:
+        pair = _untried(fixed.checked, least, tried)
+        if pair is None or fixed.checked.file is None:
+            return fixed
+        finding, fix = pair
+        tried.add(_mark(finding, fix))
+        edited = apply(fixed.checked.file, fix.operations)
+        if isinstance(edited, Refused):
+            continue
+        data = edited.text.encode("utf-8")
+        after = check(data)
+        if data != fixed.data and _better(fixed.checked, after, finding):
+            fixed = Fixed(data, (*fixed.done, _said(finding, fix)), after)
+
+
+def _untried(checked: Checked, least: Safety, tried: set[tuple[str, str, object]]) -> tuple[Finding, Fix] | None:
+    for finding in checked.findings:
+        fix = applicable(finding, least)
+        if fix is not None and _mark(finding, fix) not in tried:
+            return finding, fix
+    return None
+
+
+def _mark(finding: Finding, fix: Fix) -> tuple[str, str, object]:
+    return finding.code, fix.title, tuple(_place(operation) for operation in fix.operations)
+
+
+def _place(operation: Operation) -> object:
+    return operation.document, operation.path, getattr(operation, "key", None)
+
+
+def _said(finding: Finding, fix: Fix) -> str:
+    return f"{finding.code}: {fix.title}"
+
+
+def _better(before: Checked, after: Checked, mended: Finding) -> bool:
     """Whether the edit did away with one finding of its kind and brought no error."""
+
     def count(checked: Checked, wanted: str) -> int:
         return sum(wanted in (finding.code, finding.severity) for finding in checked.findings)
 
-    return count(after, code) < count(before, code) and count(after, "error") <= count(before, "error")
+    return count(after, mended.code) < count(before, mended.code) and count(after, "error") <= count(before, "error")
 
 
 def diff_of(path: str, before: bytes, after: bytes) -> str:
-    """A unified diff."""
-    old, new = (data.decode("utf-8", errors="replace").splitlines(keepends=True) for data in (before, after))
-    return "".join(difflib.unified_diff(old, new, path, path))
+    """A unified diff, each file's last line marked where it has no end."""
+    import difflib  # noqa: PLC0415  # only where a difference is asked for
+
+    old, new = (_lines(data) for data in (before, after))
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+        for line in difflib.unified_diff(old, new, path, path)
+    )
+
+
+def _lines(data: bytes) -> list[str]:
+    """Lines as `diff` sees them: ended by a line feed and nothing else."""
+    *ended, last = data.decode("utf-8", errors="replace").split("\n")
+    return [f"{line}\n" for line in ended] + ([last] if last else [])
+

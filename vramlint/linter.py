@@ -11,10 +11,12 @@ from vramlint.dialects import Recognised, run_schema
 from vramlint.examine import Facts, Numbers, Subject, numbers_of, subject_of
 from vramlint.findings import Finding, Fix
 from vramlint.memory import Estimate, NoEstimate
+from vramlint.modeline import modeline_of
 from vramlint.planning import Estimator, plans_for, settle, with_growth, with_plans
 from vramlint.record import Record, failed_record, record_of
 from vramlint.rules import RuleFacts, RuleSet, check, finding_for, load
 from vramlint.source import Refused, SourceError, SourceFile, Span, apply, format_of, read
+from vramlint.suppressions import without_suppressed
 
 MENTIONS_TRAINING = re.compile(
     rb"model_name_or_path|base_model|per_device_train_batch_size|micro_batch_size|TrainingArguments|LoraConfig",
@@ -35,11 +37,20 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to check for. `facts` is what the command line adds to the files."""
+    """What to check for. `facts` is what the command line adds to the files.
+
+    `insists` says that a file's own comment must not name another card than `targets`; `reserve` is left free on those that
+    it names. `dialect` is taken where neither `facts` nor the file names one. `codes` are the rules to report, None: those
+    that are on by default.
+    """
 
     targets: tuple[Target, ...] = ()
     facts: Facts = field(default_factory=Facts)
     plans: bool = True
+    insists: bool = False
+    reserve: int = 0
+    dialect: str | None = None
+    codes: frozenset[str] | None = None
 
 
 def check_data(path: str, data: bytes, options: Options, rules: RuleSet, *, named: bool = True) -> Checked:
@@ -49,22 +60,65 @@ def check_data(path: str, data: bytes, options: Options, rules: RuleSet, *, name
     except SourceError as error:
         if not named and not MENTIONS_TRAINING.search(data):
             return Checked(path, None, (), (), recognised=False)
-        finding = finding_about(error, path, rules)
-        return Checked(path, None, (finding,), (failed_record(path, error.message),), recognised=True)
+        found = _chosen([finding_about(error, path, rules)], options, rules)
+        return Checked(path, None, tuple(found), (failed_record(path, error.message),), recognised=True)
     findings: list[Finding] = []
     records: list[Record] = []
+    asked_of: set[Target] = set()
     for document in file.documents:
-        subject = subject_of(file, document, options.facts)
+        said = modeline_of(file, document, options.reserve)
+        subject = subject_of(file, document, _facts(options, said.dialect))
+        findings += [
+            finding_for(
+                rules, "comment", path=path, message=wrong.message, span=wrong.span, help=wrong.help, document=document.index,
+            )
+            for wrong in said.faults
+        ]
         if subject is None:
             continue
         findings += schema_findings(subject, rules)
-        for target in options.targets or (None,):
+        targets = options.targets if options.insists or not said.targets else said.targets
+        asked_of.update(targets)
+        for target in targets or (None,):
             numbers = numbers_of(subject, target)
             records.append(record_of(subject, numbers))
             findings += [
                 finding for finding in _checked(subject, numbers, rules, options) if finding not in findings
             ]
-    return Checked(path, file, tuple(_in_order(findings)), tuple(records), recognised=bool(records))
+    if records:
+        asked = _asked(options, rules, records, has_target=bool(asked_of))
+        findings = without_suppressed(_chosen(findings, options, rules), file, rules, asked)
+    findings = _in_order(_chosen(findings, options, rules))
+    return Checked(path, file, tuple(findings), tuple(records), recognised=bool(records or findings))
+
+
+def _facts(options: Options, dialect: str | None) -> Facts:
+    """The facts with the dialect of the file's comment, or else of the configuration, if the command line names none."""
+    dialect = options.facts.dialect or dialect or options.dialect
+    return options.facts if dialect == options.facts.dialect else replace(options.facts, dialect=dialect)
+
+
+def _is_chosen(code: str, options: Options, rules: RuleSet) -> bool:
+    if options.codes is None:
+        return all(rule.default for rule in rules.rules if rule.code == code)
+    return code in options.codes
+
+
+def _chosen(findings: Sequence[Finding], options: Options, rules: RuleSet) -> list[Finding]:
+    """Those of the rules that are on."""
+    return [finding for finding in findings if _is_chosen(finding.code, options, rules)]
+
+
+def _asked(options: Options, rules: RuleSet, records: Sequence[Record], *, has_target: bool) -> Callable[[str], bool]:
+    """Whether the rule of a code could have fired: it is on, and what it needs was there."""
+    has_estimate = any(record["estimate"] is not None for record in records)
+    needs = {rule.code: rule.data.get("needs", ()) for rule in rules.rules}
+
+    def was_asked(code: str) -> bool:
+        there = {"target": has_target, "estimate": has_estimate}
+        return _is_chosen(code, options, rules) and all(there.get(need, True) for need in needs[code])
+
+    return was_asked
 
 
 def finding_about(error: SourceError, path: str, rules: RuleSet) -> Finding:

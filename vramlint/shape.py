@@ -9,7 +9,7 @@ from typing import Any
 from vramlint.dataclass import dataclass
 from vramlint.dialects.check import is_of
 from vramlint.dialects.values import takes
-from vramlint.source import Effective, Entry, Node, Path, Span
+from vramlint.source import UNKNOWN, Effective, Entry, Node, Path, Span
 
 Schema = dict[str, Any]
 KEYWORDS = frozenset({
@@ -35,11 +35,14 @@ def faults_of(values: Effective, node: Node, schema: Schema) -> Iterator[Fault]:
 
 
 def _faults(values: Effective, node: Node, schema: Schema, path: Path, place: Span | None) -> Iterator[Fault]:
-    node = values.scalar(node).node
+    resolved = values.scalar(node)
+    node = resolved.node
     span = node.span if node.span.start < node.span.end and node.kind == "scalar" else place
     kinds = schema.get("type", ())
     kinds = (kinds,) if isinstance(kinds, str) else kinds
-    if node.kind not in ("map", "seq", "scalar") or (kinds and not any(_is(node, kind) for kind in kinds)):
+    if resolved.value is UNKNOWN:
+        yield Fault(f"{_name(path)} cannot be known from this file: {resolved.why or 'an expression'}", span, path)
+    elif node.kind not in ("map", "seq", "scalar") or (kinds and not any(_is(node, kind) for kind in kinds)):
         yield Fault(f"{_name(path)} takes {takes({'type': list(kinds)})}, not {_shown(node)}", span, path)
     elif node.kind == "map":
         yield from _faults_of_map(values, node, schema, path, place)

@@ -8,14 +8,30 @@ import pytest
 
 from vramlint.catalog import Target, find_target
 from vramlint.examine import Facts
+from vramlint.fast_arguments import DEFAULTS
 from vramlint.linter import Options, check_data, load_rules
+from vramlint.rules import Rule
+from vramlint.settings import Session
 
 RULES = load_rules()
+SUFFIXES = {"python": "py", "toml": "toml", "json": "json"}
 CASES = [(rule, example) for rule in RULES.rules for example in rule.data["examples"]]
 
 
+def configured(directory: Path, text: str) -> list[str]:
+    """The codes of what is wrong with a configuration."""
+    path = directory / "vramlint.toml"
+    path.write_text(text, encoding="utf-8")
+    session = Session({**DEFAULTS, "config": str(path)})
+    session.settings_for("train.yaml")
+    return [finding.code for finding in session.findings]
+
+
 @pytest.mark.parametrize(("rule", "example"), CASES, ids=lambda value: getattr(value, "code", None) or value.get("name"))
-def test_example(rule: object, example: dict[str, object]) -> None:
+def test_example(rule: Rule, example: dict[str, object], tmp_path: Path) -> None:
+    if example.get("format") == "configuration":
+        assert (rule.code in configured(tmp_path, str(example["config"]))) is example["fires"]
+        return
     targets = ()
     if "target" in example:
         target = find_target(str(example["target"]))
@@ -23,7 +39,8 @@ def test_example(rule: object, example: dict[str, object]) -> None:
         targets = (target,)
     text = str(example["config"])
     data = b"caf\xe9" if example.get("format") == "latin-1" else text.encode()
-    checked = check_data("example.yaml", data, Options(targets, Facts(isolated=True)), RULES)
+    options = Options(targets, Facts(isolated=True), codes=frozenset({rule.code, "VRM405"}))
+    checked = check_data(f"example.{SUFFIXES.get(str(example.get('format')), 'yaml')}", data, options, RULES)
     codes = [finding.code for finding in checked.findings]
     assert (rule.code in codes) is example["fires"], f"{rule.code}: {codes}"
 

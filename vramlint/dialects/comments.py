@@ -31,6 +31,8 @@ def said_in_comments(file: SourceFile, document: Document) -> list[Said]:
     end = len(file.text) if is_last else document.root.span.end
     said = []
     for comment in COMMENT.finditer(file.text, before, end):
+        if comment[1].startswith("ignore"):  # a suppression; the reason after it may well name keys
+            continue
         for match in SAID.finditer(file.text, comment.start(1), comment.end(1)):
             if match[1] in NO_KEYS:
                 continue

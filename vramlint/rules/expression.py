@@ -32,6 +32,7 @@ class RuleError(Exception):
     def __init__(self, message: str, source: str, column: int = 0) -> None:
         super().__init__(f"{message}\n  {source}\n  {' ' * column}^")
         self.message = message
+        self.source = source
         self.column = column
 
 
@@ -261,3 +262,9 @@ def _close(word: str, known: Iterable[str]) -> list[str]:
     import difflib  # noqa: PLC0415  # only where something is wrong
 
     return difflib.get_close_matches(word, list(known), 1)
+
+
+def close_to(word: str, known: Iterable[str]) -> str:
+    """`; did you mean …?` for a near miss, else nothing."""
+    near = _close(word, known)
+    return f"; did you mean {near[0].removeprefix('run.')!r}?" if near else ""

@@ -10,10 +10,13 @@ from typing import Any
 
 from vramlint import data
 from vramlint.findings import Severity
-from vramlint.rules.expression import UNKNOWN, Expression, Names, RuleError
-from vramlint.rules.names import types_of
+from vramlint.rules.expression import UNKNOWN, Expression, Names, RuleError, close_to
+from vramlint.rules.names import Type, types_of
 
 SIZES = "rules.json"
+STYLES = {"": frozenset({"number", "bool", "text", "list", "null"}), "gib": {"bytes"}, "pct": {"number"}, "count": {"number"}}
+"""The formats of a message's fields, and the kinds of value that each can show."""
+KINDS_OF = {bool: "bool", int: "number", float: "number", str: "text", list: "list", tuple: "list", type(None): "null"}
 
 
 class Rule:
@@ -21,7 +24,7 @@ class Rule:
 
     __slots__ = ("_compiled", "_types", "code", "data", "default", "name", "problem", "severity", "what")
 
-    def __init__(self, content: Mapping[str, Any], types: Mapping[str, Any]) -> None:
+    def __init__(self, content: Mapping[str, Any], types: Mapping[str, Type]) -> None:
         self.data = content
         self.code: str = content["code"]
         self.name: str = content["name"]
@@ -52,17 +55,51 @@ class Rule:
         return "".join(out)
 
     def check(self) -> None:
-        """Compile everything. Raises `RuleError`."""
+        """Compile everything and hold it against the types. Raises `RuleError`."""
         if "when" in self.data and self.expression(self.data["when"]).type.kind != "bool":
             raise RuleError("a rule's condition must be true or false", self.data["when"])
-        for template in (self.data.get("message", ""), self.data.get("label") or "", *self.data.get("help", ())):
-            for _, field, _, _ in string.Formatter().parse(template):
-                if field is not None:
-                    self.expression(field)
+        at = self.data.get("at", "culprit")
+        if at != "culprit":
+            self._key(at)
+        titles = [fix.get("title", "") for fix in self.data.get("fixes", ())]
+        for template in (self.data.get("message", ""), self.data.get("label") or "", *self.data.get("help", ()), *titles):
+            self._check_text(template)
         for fix in self.data.get("fixes", ()):
-            for value in fix.get("set", {}).values():
-                if isinstance(value, str) and value.startswith("= "):
-                    self.expression(value[2:])
+            for key, value in fix.get("set", {}).items():
+                self._check_value(key, value)
+            for key in fix.get("delete", ()):
+                self._key(key)
+
+    def _key(self, key: str) -> Type:
+        """The type of a canonical key."""
+        found = self._types.get(f"run.{key}")
+        if found is None:
+            raise RuleError(f"there is no canonical key {key!r}{close_to('run.' + key, self._types)}", key)
+        return found
+
+    def _check_text(self, template: str) -> None:
+        try:
+            fields = [(field, style) for _, field, style, _ in string.Formatter().parse(template) if field is not None]
+        except ValueError as error:
+            raise RuleError(f"the braces do not match ({error})", template) from None
+        for field, style in fields:
+            kind = self.expression(field).type.kind
+            if (style or "") not in STYLES:
+                raise RuleError(f"there is no format {style!r}: gib, pct, count", template)
+            if kind not in STYLES[style or ""]:
+                raise RuleError(f"{style} does not show {kind}", template)
+
+    def _check_value(self, key: str, value: Any) -> None:
+        """A value that a fix sets must be one that its key can hold."""
+        wanted = self._key(key)
+        if isinstance(value, str) and value.startswith("= "):
+            given = self.expression(value[2:]).type.kind
+        else:
+            given = KINDS_OF[type(value)]
+            if isinstance(value, str) and wanted.words and value not in wanted.words:
+                raise RuleError(f"{key} is never {value!r}{close_to(value, wanted.words)}", value)
+        if given not in (wanted.kind, "null") and not (wanted.kind == "list" and given == "text"):
+            raise RuleError(f"{key} takes {wanted.kind}, not {given}", str(value))
 
 
 class RuleSet:
@@ -76,7 +113,7 @@ class RuleSet:
 
     def named(self, text: str) -> list[Rule]:
         """The rules that a code, a code's beginning or a name stands for."""
-        return [r for r in self.rules if r.name == text or (text[:3].isupper() and r.code.startswith(text))]
+        return [r for r in self.rules if r.name == text or (text[:1].isupper() and r.code.startswith(text))]
 
 
 def shown(value: Any, style: str) -> str:

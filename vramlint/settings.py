@@ -1,0 +1,256 @@
+"""What is in force for a file: the command line, over its nearest configuration, over what vramlint does by itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vramlint.catalog import Target, UnknownTarget, find_target
+from vramlint.configuration import NONE, Configuration, nearest, read_configuration
+from vramlint.dataclass import dataclass, replace
+from vramlint.dialects import set_value
+from vramlint.dialects.schemas import dialect_names
+from vramlint.examine import Facts
+from vramlint.findings import Finding, Severity
+from vramlint.linter import Options, finding_about, load_rules
+from vramlint.rules import Rule, RuleSet, finding_for
+from vramlint.run import Value
+from vramlint.screen import UsageError
+from vramlint.sizes import parse_size
+from vramlint.source import SourceFile, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What to check a file for, with which rules, and from which severity on to fail."""
+
+    lint: Options
+    rules: RuleSet
+    fail_on: Severity
+
+
+class Session:
+    """One run of the command: its options, the configurations met on the way, and what is wrong with those.
+
+    Raises `UsageError` for a command line that cannot be followed.
+    """
+
+    def __init__(self, options: Mapping[str, Any], *, plans: bool = True) -> None:
+        self.findings: list[Finding] = []
+        self.files: dict[str, SourceFile] = {}
+        self.all_rules: list[Rule] = []
+        self._given = options
+        self._plans = plans
+        self._base = load_rules()
+        self._overrides = _overrides(options["settings"])
+        self._near: dict[str, Configuration] = {}
+        self._made: dict[str | None, Settings] = {}
+        self.all_rules += self._base.rules
+        self._check_given()
+        named = options.get("config")
+        if named is not None and not os.path.isfile(named):
+            raise UsageError(f"--config {named}: there is no such file")
+        self._named = read_configuration(named) if named is not None and not options["isolated"] else None
+
+    def configuration_of(self, path: str) -> Configuration:
+        """The configuration in force for a file; `-` is in the current directory."""
+        if self._given["isolated"]:
+            return NONE
+        if self._named is not None:
+            return self._named
+        return nearest(os.path.dirname(os.path.abspath(path)) if path != "-" else os.getcwd(), self._near)
+
+    def settings_for(self, path: str) -> Settings:
+        """What is in force for a file."""
+        configuration = self.configuration_of(path)
+        settings = self._made.get(configuration.path)
+        if settings is None:
+            settings = self._made[configuration.path] = self._settled(configuration)
+        spared = self._spared(path, configuration, settings.rules)
+        if not spared:
+            return settings
+        codes = frozenset(settings.lint.codes or ()) - spared
+        return Settings(replace(settings.lint, codes=codes), settings.rules, settings.fail_on)
+
+    def _check_given(self) -> None:
+        model_config, dialect = self._given["model_config"], self._given["dialect"]
+        if model_config is not None and not os.path.isfile(model_config):
+            raise UsageError(f"--model-config {model_config}: there is no such file")
+        if dialect is not None and dialect not in dialect_names():
+            raise UsageError(f"there is no dialect {dialect!r}: there are {', '.join(dialect_names())}")
+
+    def _settled(self, configuration: Configuration) -> Settings:
+        """The settings that a configuration comes to under this command line; what is wrong with it is noted."""
+        given, values = self._given, configuration.values
+        report = _Report(self, configuration)
+        rules = self._with_own_rules(configuration, report)
+        reserve = self._reserve(configuration, report)
+        targets = tuple(_target(text, reserve) for text in given["targets"])
+        if not targets:
+            targets = tuple(_targets_of(configuration, reserve, report))
+        dialect = values.get("dialect")
+        if dialect is not None and dialect not in dialect_names():
+            near = _near(dialect, dialect_names()) or (f"there are {', '.join(dialect_names())}",)
+            report(f"there is no dialect {dialect!r}", configuration.place("dialect"), *near)
+            dialect = None
+        facts = Facts(
+            overrides={**_set_of(configuration, report), **self._overrides}, dialect=given["dialect"],
+            isolated=given["isolated"], model_config=given["model_config"], stack=dict(values.get("stack", {})),
+        )
+        lint = Options(
+            targets=targets, facts=facts, plans=self._plans, insists=bool(given["targets"]), reserve=reserve, dialect=dialect,
+            codes=self._codes(configuration, rules, report),
+        )
+        return Settings(lint, rules, given.get("fail_on") or values.get("fail-on", "error"))
+
+    def _with_own_rules(self, configuration: Configuration, report: _Report) -> RuleSet:
+        patterns = configuration.words("rules")
+        if not patterns:
+            return self._base
+        from vramlint.own_rules import load_own, paths_of  # noqa: PLC0415  # only where there are some
+
+        paths: list[str] = []
+        for index, pattern in enumerate(patterns):
+            found = paths_of(pattern, configuration.directory)
+            if not found:
+                report(f"no file is called {pattern}", configuration.place("rules", index))
+            paths += found
+        own = load_own(paths, self._base)
+        self.files.update({file.path: file for file in own.files})
+        self.findings += [finding_about(error, error.path, self._base) for error in own.errors]
+        for path, fault in own.faults:
+            report(fault.message, fault.span, *fault.help, path=path)
+        self.all_rules += own.rules
+        return RuleSet([*self._base.rules, *own.rules])
+
+    def _reserve(self, configuration: Configuration, report: _Report) -> int:
+        """Bytes to leave free on each card."""
+        given = self._given["reserve"]
+        try:
+            if given is not None:
+                return parse_size(given)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        said = configuration.values.get("reserve", 0)
+        try:
+            return said if isinstance(said, int) and said >= 0 else parse_size(str(said))
+        except ValueError as error:
+            report(str(error), configuration.place("reserve"))
+            return 0
+
+    def _codes(self, configuration: Configuration, rules: RuleSet, report: _Report) -> frozenset[str]:
+        """The codes of the rules to report: those selected, or on by default, less those ignored."""
+        selected: tuple[str, ...] = tuple(self._given.get("select", ()))
+        ignored: tuple[str, ...] = tuple(self._given.get("ignore", ()))
+        for text in (*selected, *ignored):
+            if not rules.named(text):
+                near = "; ".join(_near(text, _words(rules)))
+                raise UsageError(f"there is no rule {text!r} ({near or '--list-rules shows all'})")
+        for key in ("select", "ignore"):
+            for index, text in enumerate(configuration.words(key)):
+                if not rules.named(text):
+                    report(f"there is no rule {text!r}", configuration.place(key, index), *_near(text, _words(rules)))
+        for pattern, codes in configuration.values.get("per-file-ignores", {}).items():
+            for index, text in enumerate(codes):
+                if not rules.named(text):
+                    place = configuration.place("per-file-ignores", pattern, index)
+                    report(f"there is no rule {text!r}", place, *_near(text, _words(rules)))
+        wanted = {r.code for text in selected or configuration.words("select") for r in rules.named(text)}
+        if not wanted:
+            wanted = {rule.code for rule in rules.rules if rule.default}
+        unwanted = (*ignored, *configuration.words("ignore"))
+        return frozenset(wanted - {rule.code for text in unwanted for rule in rules.named(text)})
+
+    def _spared(self, path: str, configuration: Configuration, rules: RuleSet) -> frozenset[str]:
+        """The codes that `per-file-ignores` takes out for a file."""
+        ignores = configuration.values.get("per-file-ignores")
+        if not ignores or path == "-":
+            return frozenset()
+        from fnmatch import fnmatchcase  # noqa: PLC0415
+
+        relative = os.path.relpath(os.path.abspath(path), configuration.directory).replace(os.sep, "/")
+        name = os.path.basename(path)
+        matching = [
+            codes for pattern, codes in ignores.items()
+            if fnmatchcase(relative, pattern.removeprefix("./")) or ("/" not in pattern and fnmatchcase(name, pattern))
+        ]
+        return frozenset(rule.code for codes in matching for text in codes for rule in rules.named(text))
+
+
+class _Report:
+    """Notes what is wrong with one configuration; made, it has noted what its reading found."""
+
+    __slots__ = ("_configuration", "_session")
+
+    def __init__(self, session: Session, configuration: Configuration) -> None:
+        self._session = session
+        self._configuration = configuration
+        base = RuleSet(session.all_rules)
+        if configuration.file is not None:
+            session.files[configuration.file.path] = configuration.file
+        if configuration.error is not None:
+            session.findings.append(finding_about(configuration.error, configuration.path or "", base))
+        for fault in configuration.faults:
+            self(fault.message, fault.span, *fault.help)
+
+    def __call__(self, message: str, span: Span | None, *help_text: str, path: str | None = None) -> None:
+        """Note one fault."""
+        self._session.findings.append(finding_for(
+            RuleSet(self._session.all_rules), "configuration", path=path or self._configuration.path or "", message=message,
+            span=span, help=help_text,
+        ))
+
+
+def _target(text: str, reserve: int) -> Target:
+    target = find_target(text, reserve=reserve)
+    if isinstance(target, UnknownTarget):
+        near = f"; did you mean {', '.join(target.suggestions)}?" if target.suggestions else ""
+        raise UsageError(f"{target.why}{near} (--list-targets shows all; a size works too: 24GiB@8.6)")
+    return target
+
+
+def _targets_of(configuration: Configuration, reserve: int, report: _Report) -> Iterator[Target]:
+    for index, text in enumerate(configuration.words("target")):
+        target = find_target(text, reserve=reserve)
+        if isinstance(target, UnknownTarget):
+            near = (f"did you mean {', '.join(target.suggestions)}?",) if target.suggestions else ()
+            report(target.why, configuration.place("target", index), *near)
+        else:
+            yield target
+
+
+def _overrides(settings: tuple[str, ...]) -> dict[str, Value]:
+    """What `--set KEY=VALUE` says."""
+    overrides = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set {setting}: write it as KEY=VALUE")
+        try:
+            overrides[key] = set_value(key, value)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+    return overrides
+
+
+def _set_of(configuration: Configuration, report: _Report) -> dict[str, Value]:
+    """What the table `set` says."""
+    found = {}
+    for key, value in configuration.values.get("set", {}).items():
+        text = f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)
+        try:
+            found[key] = set_value(key, text)
+        except ValueError as error:
+            report(str(error), configuration.place("set", key))
+    return found
+
+
+def _words(rules: RuleSet) -> list[str]:
+    return [word for rule in rules.rules for word in (rule.code, rule.name)]
+
+
+def _near(word: str, known: list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    from vramlint.shape import near  # noqa: PLC0415  # only where something is wrong
+
+    return near(word, known)
