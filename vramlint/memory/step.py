@@ -130,7 +130,10 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
 
 
 class Layers:
-    """The decoder's layers: the first and the last are played, those between are counted from what the first left."""
+    """The decoder's layers: the first and the last are played, those between are counted from what the last left.
+
+    Not from the first: what comes into that needs no gradient where only adapters are trained, and saves less.
+    """
 
     def __init__(self, plan: Plan, tape: Tape, mask: Tensor | None) -> None:
         self._plan = plan
@@ -174,7 +177,8 @@ class Layers:
             out.needs_grad = needs or self._plan.setting.trained
         self._graphs.append(graph)
         self._outputs.append(out)
-        if first and self._count > 2:
+        if not first and self._count > 2:
+            self._span = tape.like(begin, self._count - 2, source, out.block)
             after = tape.alive()
             created = [block for key, block in after.items() if key not in before]
             if source is not None and id(source) not in after:
@@ -185,8 +189,6 @@ class Layers:
                     block.size, block.part, block.what, block.shape, block.dtype, block.count * (self._count - 2), stands_in=True,
                 )
                 (self._casts if id(block) in casts else self._between).append(clone)
-        if not first and self._count > 2:
-            self._span = tape.like(begin, self._count - 2, source, out.block)
         return out
 
     def backward(self, gradient: Tensor, accumulates: bool) -> None:
