@@ -106,13 +106,13 @@ def _first_place(file: SourceFile, document: Document) -> Span:
 
 def _place_of(file: SourceFile, root: Node, error: RuleError) -> Span | None:
     """Where in the file the faulty part of an expression stands; its whole text where that was folded."""
-    for node in every_node(root):
-        text = str(node.value) if node.kind == "scalar" else ""
-        if error.source and error.source in text:
-            offset = file.raw(node.span).find(error.source)
-            if offset < 0:
-                return node.span
-            start = node.span.start + offset + error.column
-            return Span(min(start, node.span.end), min(start + 1, node.span.end), file.path)
+    scalars = [node for node in every_node(root) if node.kind == "scalar" and isinstance(node.value, str)]
+    holding = [node for node in scalars if error.source and error.source in str(node.value)]
+    for node in sorted(holding, key=lambda node: str(node.value) != error.source):
+        offset = file.raw(node.span).find(error.source)
+        if offset < 0:
+            return node.span
+        start = node.span.start + offset + error.column
+        return Span(min(start, node.span.end), min(start + 1, node.span.end), file.path)
     entries = (entry for node in every_node(root) for entry in node.entries)
     return next((entry.key_span for entry in entries if entry.key == error.source), None)

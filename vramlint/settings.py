@@ -119,6 +119,7 @@ class Session:
         own = load_own(paths, self._base)
         self.files.update({file.path: file for file in own.files})
         self.findings += [finding_about(error, error.path, self._base) for error in own.errors]
+        report.is_incomplete = bool(own.faults or own.errors)
         for path, fault in own.faults:
             report(fault.message, fault.span, *fault.help, path=path)
         self.all_rules += own.rules
@@ -144,12 +145,12 @@ class Session:
         selected: tuple[str, ...] = tuple(self._given.get("select", ()))
         ignored: tuple[str, ...] = tuple(self._given.get("ignore", ()))
         for text in (*selected, *ignored):
-            if not rules.named(text):
+            if not rules.named(text) and not report.is_incomplete:
                 near = "; ".join(_near(text, _words(rules)))
                 raise UsageError(f"there is no rule {text!r} ({near or '--list-rules shows all'})")
         for key in ("select", "ignore"):
             for index, text in enumerate(configuration.words(key)):
-                if not rules.named(text):
+                if not rules.named(text) and not report.is_incomplete:
                     report(f"there is no rule {text!r}", configuration.place(key, index), *_near(text, _words(rules)))
         for pattern, codes in configuration.values.get("per-file-ignores", {}).items():
             for index, text in enumerate(codes):
@@ -179,13 +180,17 @@ class Session:
 
 
 class _Report:
-    """Notes what is wrong with one configuration; made, it has noted what its reading found."""
+    """Notes what is wrong with one configuration; made, it has noted what its reading found.
 
-    __slots__ = ("_configuration", "_session")
+    `is_incomplete` says that rules of its own could not be read, so that an unknown code may well be theirs.
+    """
+
+    __slots__ = ("_configuration", "_session", "is_incomplete")
 
     def __init__(self, session: Session, configuration: Configuration) -> None:
         self._session = session
         self._configuration = configuration
+        self.is_incomplete = False
         base = RuleSet(session.all_rules)
         if configuration.file is not None:
             session.files[configuration.file.path] = configuration.file

@@ -216,7 +216,8 @@ class _Compiler:
             return BOOL, _known(lambda a, b: (a or "").startswith(b), *codes)
         if name == "len" and kinds == ["list"]:
             return NUMBER, _known(lambda a: len(a or ()), *codes)
-        raise self._fail(f"there is no {name}({', '.join(kinds)})", node)
+        called = f"{name}({', '.join(kinds)})" if name else "such function"
+        raise self._fail(f"there is no {called}: min, max, len, startswith, known", node)
 
 
 def _known(operate: Callable[..., Any], *codes: Code) -> Code:
