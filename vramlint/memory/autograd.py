@@ -24,11 +24,11 @@ class Tensor:
 class Operation:
     """One recorded operation: what its backward needs and makes."""
 
-    __slots__ = ("inputs", "output", "passes", "saved", "temporary", "weights")
+    __slots__ = ("inputs", "output", "passes", "pieces", "saved", "temporary", "weights")
 
     def __init__(
         self, output: Tensor, inputs: tuple[Tensor, ...], saved: tuple[Tensor, ...], passes: bool, temporary: int,
-        weights: tuple[tuple[str, int, int, int], ...],
+        weights: tuple[tuple[str, int, int, int], ...], pieces: int = 1,
     ) -> None:
         self.output = output
         self.inputs = inputs
@@ -36,6 +36,7 @@ class Operation:
         self.passes = passes
         self.temporary = temporary
         self.weights = weights
+        self.pieces = pieces
 
 
 class Graph:
@@ -72,11 +73,11 @@ class Graph:
 
     def record(
         self, output: Tensor, inputs: tuple[Tensor, ...], *, saved: tuple[Tensor, ...] = (), passes: bool = False,
-        temporary: int = 0, weights: tuple[tuple[str, int, int, int], ...] = (),
+        temporary: int = 0, weights: tuple[tuple[str, int, int, int], ...] = (), pieces: int = 1,
     ) -> Tensor:
         """Note an operation; saved tensors are held until its backward.
 
-        `passes`: the gradient goes through unchanged. `temporary`: bytes its backward needs for a moment. `weights`:
+        `passes`: the gradient goes through unchanged. `temporary`: bytes that its backward needs for a moment, in `pieces`. `weights`:
         (name, bytes of the gradient as computed, bytes as kept, elements) of each trained parameter.
         """
         wanted = tuple(tensor for tensor in inputs if tensor.needs_grad)
@@ -84,7 +85,7 @@ class Graph:
         if output.needs_grad:
             for tensor in saved:
                 tensor.refs += 1
-            self.operations.append(Operation(output, wanted, saved, passes, temporary, weights))
+            self.operations.append(Operation(output, wanted, saved, passes, temporary, weights, pieces))
         return output
 
     def backward(self, output: Tensor, gradient: Tensor) -> dict[int, Tensor]:
@@ -99,7 +100,9 @@ class Graph:
             if received is None:
                 self.drop(*operation.saved)
                 continue
-            temporary = tape.allocate(operation.temporary, "activations", "backward temporaries") if operation.temporary else None
+            temporary = tape.allocate(
+                operation.temporary // operation.pieces, "activations", "backward temporaries", count=operation.pieces,
+            ) if operation.temporary else None
             for tensor in operation.inputs:
                 self._accumulate(gradients, tensor, received, operation.passes)
             for name, computed, kept, count in operation.weights:

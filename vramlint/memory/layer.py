@@ -116,9 +116,14 @@ class Layer:
         if self._block.mlp == "gated":
             gate, up, down = projections
             gated = linear(graph, setting, hidden, gate, f"{name}.gate")
+            if not setting.liger:
+                # `act_fn(gate_proj(x)) * up_proj(x)`: the activation comes before the second projection.
+                active = activation(graph, setting, gated, kind)
+                graph.drop(gated)
+                gated = active
             upper = linear(graph, setting, hidden, up, f"{name}.up")
             graph.drop(hidden)
-            inner = self._gated(graph, gated, upper, kind)
+            inner = self._gated(graph, gated, upper, None if not setting.liger else kind)
         elif self._block.mlp == "fused-gated":
             both, down = projections
             fused = linear(graph, setting, hidden, both, f"{name}.gate_up")
@@ -137,14 +142,17 @@ class Layer:
         graph.drop(inner)
         return out
 
-    def _gated(self, graph: Graph, gate: Tensor, up: Tensor, kind: str) -> Tensor:
+    def _gated(self, graph: Graph, gate: Tensor, up: Tensor, kind: str | None) -> Tensor:
+        """The product of both halves; `kind` is the activation of the first where that is still to come."""
         if self._setting.liger:
             inner = graph.tensor(gate.shape, gate.dtype, "gated hidden states")
             graph.record(inner, (gate, up), saved=(gate, up))
             graph.drop(gate, up)
             return inner
-        active = activation(graph, self._setting, gate, kind)
-        graph.drop(gate)
+        active = gate
+        if kind is not None:
+            active = activation(graph, self._setting, gate, kind)
+            graph.drop(gate)
         inner = multiply(graph, active, up, "gated hidden states")
         graph.drop(active, up)
         return inner
