@@ -77,8 +77,8 @@ class Graph:
     ) -> Tensor:
         """Note an operation; saved tensors are held until its backward.
 
-        `passes`: the gradient goes through unchanged. `temporary`: bytes that its backward needs for a moment, in `pieces`. `weights`:
-        (name, bytes of the gradient as computed, bytes as kept, elements) of each trained parameter.
+        `passes`: the gradient goes through unchanged. `temporary`: bytes that its backward needs for a moment, in `pieces`.
+        `weights`: (name, bytes of the gradient as computed, bytes as kept, elements) of each trained parameter.
         """
         wanted = tuple(tensor for tensor in inputs if tensor.needs_grad)
         output.needs_grad = bool(wanted or weights) and self.recording
