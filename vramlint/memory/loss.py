@@ -35,12 +35,27 @@ def loss_in_full(
     if source is not hidden:
         graph.drop(source)
     if softcap:
-        capped = graph.tensor(shape, compute, "logits after soft-capping", part="logits")
-        graph.record(capped, (logits,), saved=(capped,))
+        curve = graph.tensor(shape, compute, "tanh of the logits", part="logits")
+        graph.record(curve, (logits,), saved=(curve,))
         graph.drop(logits)
-        logits = capped
-    upper = logits if compute == "float32" else graph.tensor(shape, "float32", "logits in fp32", part="logits", needs_grad=False)
-    soft = graph.tensor(shape, "float32", "log-softmax of the logits", part="logits", needs_grad=False)
+        logits = graph.tensor(shape, compute, "logits after soft-capping", part="logits")
+        graph.record(logits, (curve,))
+        graph.drop(curve)
+    own = "loss-in-own-dtype" in setting.facts
+    loss_dtype = "float32" if setting.autocast or not own else compute
+    shifts = own or "shifted-logits-copied" in setting.facts
+    shifted: list[Tensor] = []
+    if own:
+        shifted = _shifted(graph, setting, shape, compute)
+    upper = logits if compute == loss_dtype else graph.tensor(
+        shape, loss_dtype, "logits in fp32", part="logits", needs_grad=False,
+    )
+    if upper is not logits and "logits-upcast-in-model" in setting.facts:
+        graph.drop(logits)
+    if shifts and not own:
+        shifted = _shifted(graph, setting, shape, loss_dtype)
+    soft = graph.tensor(shape, loss_dtype, "log-softmax of the logits", part="logits", needs_grad=False)
+    graph.drop(*shifted)
     if upper is not logits:
         graph.drop(upper)
     if setting.autocast:
@@ -52,18 +67,28 @@ def loss_in_full(
     for operation in graph.operations:
         if operation.output is logits:
             operation.output = output
-    graph.drop(logits)
-    first = graph.tensor(shape, "float32", "gradient of the log-softmax", part="logits", needs_grad=False)
-    second = graph.tensor(shape, "float32", "gradient of the logits in fp32", part="logits", needs_grad=False)
+    if logits.refs:
+        graph.drop(logits)
+    first = graph.tensor(shape, loss_dtype, "gradient of the log-softmax", part="logits", needs_grad=False)
+    gradient = graph.tensor(shape, loss_dtype, "gradient of the logits in fp32", part="logits", needs_grad=False)
     graph.drop(first, soft)
-    gradient = second
-    if compute != "float32":
-        gradient = graph.tensor(shape, compute, "gradient of the logits", part="logits", needs_grad=False)
-        graph.drop(second)
+    lowered = [compute] if compute != loss_dtype else []
+    whole = [compute if own else loss_dtype] if shifts else []  # the slice gives a gradient of the whole again
+    for dtype in [*lowered, *whole] if own else [*whole, *lowered]:
+        lower = graph.tensor(shape, dtype, "gradient of the logits", part="logits", needs_grad=False)
+        graph.drop(gradient)
+        gradient = lower
     if weight is not None:
         graph.cache.append(weight)
     graph.tape.phase = phase
     return output, gradient
+
+
+def _shifted(graph: Graph, setting: Setting, shape: tuple[int, ...], dtype: str) -> list[Tensor]:
+    """The copy that `logits[..., :-1, :].contiguous()` makes: none of a batch of one, which is contiguous as it is."""
+    if setting.batch == 1:
+        return []
+    return [graph.tensor(shape, dtype, "logits less the last token", part="logits", needs_grad=False)]
 
 
 def loss_in_chunks(graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool) -> Tensor:

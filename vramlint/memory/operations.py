@@ -32,6 +32,8 @@ class Setting:
     attention: str
     masked: bool
     liger: bool
+    facts: frozenset[str] = frozenset()
+    """What holds for the versions of the libraries: names of `catalog/data/library_facts.json`."""
 
     @property
     def tokens(self) -> int:
@@ -72,7 +74,7 @@ def norm(graph: Graph, setting: Setting, hidden: Tensor, kind: str, name: str, w
     square = graph.tensor(upper.shape, "float32", "squares for the norm", needs_grad=False)
     graph.drop(square)
     scaled = graph.tensor(upper.shape, "float32", "normed hidden states in fp32")
-    graph.record(scaled, (upper,), saved=(upper,), temporary=prod(upper.shape) * 4 * 2)
+    graph.record(scaled, (upper,), saved=(upper,), temporary=prod(upper.shape) * 4 * 2, pieces=2)
     graph.drop(upper)
     lower = cast(graph, scaled, hidden.dtype, "normed hidden states")
     graph.drop(scaled)
@@ -95,6 +97,12 @@ def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projectio
     )
     if not projection.adapted:
         return base
+    if setting.bits == 4:
+        # peft 0.21, tuners/lora/bnb.py, Linear4bit.forward: `result = result.clone()`.
+        clone = graph.tensor(base.shape, base.dtype, f"output of {projection.name}")
+        graph.record(clone, (base,), passes=True)
+        graph.drop(base)
+        base = clone
     source = cast(graph, hidden, setting.adapter, "LoRA's input in its own dtype")
     if setting.dropout:
         dropped = graph.tensor(source.shape, source.dtype, "LoRA's input after dropout")
@@ -162,7 +170,7 @@ def rope(graph: Graph, hidden: Tensor) -> Tensor:
     first = graph.tensor(hidden.shape, hidden.dtype, "rotated halves", needs_grad=False)
     graph.drop(turned)
     made = graph.tensor(hidden.shape, hidden.dtype, "queries or keys with positions")
-    graph.record(made, (hidden,), temporary=prod(hidden.shape) * BYTES[hidden.dtype] * 2)
+    graph.record(made, (hidden,), temporary=prod(hidden.shape) * BYTES[hidden.dtype] * 2, pieces=2)
     graph.drop(product, first)
     return made
 
@@ -173,7 +181,10 @@ def attention(
     """Attention proper; takes over its three inputs. Shapes: batch × length × width."""
     compute = setting.autocast or query.dtype
     batch, length, width = query.shape
-    if groups != heads and (setting.attention == "eager" or mask is not None):
+    repeats = setting.attention == "eager" or mask is not None or (
+        setting.attention == "sdpa" and "keys-repeated-in-sdpa" in setting.facts
+    )
+    if groups != heads and repeats:
         key, value = (_repeated(graph, tensor, width) for tensor in (key, value))
     if setting.attention == "eager":
         return _eager(graph, query, key, value, heads, compute)
@@ -185,13 +196,14 @@ def attention(
     made = graph.tensor((batch, length, width), compute, "output of attention")
     sums = graph.tensor((batch, heads, length), "float32", "log-sum-exp of attention", needs_grad=False)
     saved = [*inputs, made, sums]
-    if mask is not None:
+    bias = None
+    if mask is not None and mask.dtype == "bool":
         # sdpa turns the boolean mask into an additive one of the query's dtype, per layer.
         bias = graph.tensor((batch, 1, length, length), compute, "attention mask as a bias", needs_grad=False)
         saved.append(bias)
     graph.record(made, tuple(inputs), saved=tuple(saved))
     graph.drop(*inputs, sums)
-    if mask is not None:
+    if bias is not None:
         graph.drop(bias)
     return made
 
@@ -245,7 +257,7 @@ def activation(graph: Graph, setting: Setting, hidden: Tensor, kind: str) -> Ten
     curve = graph.tensor(hidden.shape, wide, "tanh of gelu_new")
     shifted = graph.tensor(hidden.shape, wide, "1 + tanh of gelu_new")
     made = graph.tensor(hidden.shape, wide, "activated hidden states")
-    graph.record(made, (hidden,), saved=(upper, half, curve, shifted), temporary=prod(hidden.shape) * BYTES[wide] * 2)
+    graph.record(made, (hidden,), saved=(upper, half, curve, shifted), temporary=prod(hidden.shape) * BYTES[wide] * 2, pieces=2)
     graph.drop(upper, half, curve, shifted)
     return made
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vramlint.catalog import Architecture, context_for
+from vramlint.catalog import Architecture, context_for, library_facts
 from vramlint.memory.blocks import BlockShape, block_of
 from vramlint.memory.estimate import Assumption, Band, Estimate, NoEstimate, Parts, Peak, Tensor
 from vramlint.memory.inventory import inventory
@@ -78,6 +78,7 @@ def _plan(
     run: Run, a: Architecture, block: BlockShape, capability: tuple[int, int], assumptions: list[Assumption],
 ) -> Plan:
     dtype = run.dtype
+    facts = library_facts(run.stack, a.model_type)
     if dtype == "auto":
         dtype = a.dtype or "bfloat16"  # type: ignore[assignment]
         if a.dtype is None:
@@ -94,23 +95,25 @@ def _plan(
         autocast="bfloat16" if run.bf16 else "float16" if run.fp16 else None,
         weight=dtype, norm_weight=outer, trained=not run.use_peft, adapter=adapter, rank=run.lora_r, dropout=run.lora_dropout,
         bits=bits, compute=run.bnb_4bit_compute_dtype, attention=_attention(run, capability, dtype), masked=masked,
-        liger=run.use_liger_kernel,
+        liger=run.use_liger_kernel, facts=facts,
     )
     checkpointing = run.gradient_checkpointing
     return Plan(
         architecture=a, block=block, projections=projections, weights=weights, setting=setting,
         optimizer=OPTIMIZERS[run.optim], checkpointing=checkpointing,
-        loss=_loss(run),
+        loss=_loss(run, facts),
         accumulates=run.gradient_accumulation_steps > 1, embeds_gradient=not run.use_peft or checkpointing,
         head=outer, workspace=(32 * MIB if capability >= (9, 0) else 8_519_680),
     )
 
 
-def _loss(run: Run) -> str:
+def _loss(run: Run, facts: frozenset[str]) -> str:
     """Which loss is computed: the logits in full, Liger's chunks, or TRL's tiles."""
     if run.use_liger_kernel:
         return "liger"
-    return "trl" if run.trainer == "trl-sft" and run.loss_type in (None, "nll", "chunked_nll") else "full"
+    if run.trainer == "trl-sft" and run.loss_type in (None, "nll", "chunked_nll") and "sft-loss-in-full" not in facts:
+        return "trl"
+    return "full"
 
 
 def _attention(run: Run, capability: tuple[int, int], dtype: str) -> str:

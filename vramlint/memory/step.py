@@ -96,7 +96,9 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     hidden.needs_grad = plan.embeds_gradient
     mask = None
     if setting.masked:
-        mask = graph.tensor((setting.batch, 1, setting.length, setting.length), "bool", "attention mask", needs_grad=False)
+        kind_of_mask = embedding.dtype if "additive-mask" in setting.facts else "bool"
+        square = (setting.batch, 1, setting.length, setting.length)
+        mask = graph.tensor(square, kind_of_mask, "attention mask", needs_grad=False)
     outer = Layers(plan, tape, mask)
     hidden = outer.forward(hidden)
     kind = "rms" if plan.block.norm == "rms" else "layer"
