@@ -188,6 +188,8 @@ def attention(
         key, value = (_repeated(graph, tensor, width) for tensor in (key, value))
     if setting.attention == "eager":
         return _eager(graph, query, key, value, heads, compute)
+    if setting.attention == "math":
+        return _math(graph, query, key, value, heads, compute)
     inputs = []
     for tensor in (query, key, value):
         lower = cast(graph, tensor, compute, "input of the attention kernel")
@@ -243,6 +245,42 @@ def _eager(
     made = graph.tensor((batch, length, width), compute, "output of attention")
     graph.record(made, (lower, value), saved=(lower, value))
     graph.drop(lower, value)
+    return made
+
+
+def _math(graph: Graph, query: Tensor, key: Tensor, value: Tensor, heads: int, compute: str) -> Tensor:
+    """sdpa without a fused kernel: in fp32 throughout, the scores there in full.
+
+    `_scaled_dot_product_attention_math` and `_safe_softmax` of torch 2.11, aten/src/ATen/native/transformers/attention.cpp.
+    """
+    batch, length, width = query.shape
+    square = (batch, heads, length, length)
+    upper = []
+    for tensor in (query, key, value):
+        lower = cast(graph, tensor, compute, "input of attention")
+        wide = cast(graph, lower, "float32", "input of attention in fp32")
+        graph.drop(tensor, lower)
+        upper.append(_repeated(graph, wide, width) if tensor.shape[-1] != width else wide)
+    query, key, value = upper
+    scaled = []
+    for tensor in (query, key):
+        times = graph.tensor(tensor.shape, "float32", "scaled input of attention")
+        scaled.append(graph.record(times, (tensor,)))
+        graph.drop(tensor)
+    scores = graph.tensor(square, "float32", "attention scores")
+    graph.record(scores, tuple(scaled), saved=tuple(scaled))
+    graph.drop(*scaled)
+    raw = graph.tensor(square, "float32", "softmax of the attention scores", needs_grad=False)
+    empty = graph.tensor(square, "bool", "attention scores that are -inf", needs_grad=False)
+    chances = graph.tensor(square, "float32", "attention probabilities")
+    graph.record(chances, (scores,), saved=(chances,))
+    graph.drop(raw, empty, scores)
+    wide = graph.tensor((batch, length, width), "float32", "output of attention in fp32")
+    graph.record(wide, (chances, value), saved=(chances, value))
+    graph.drop(value)
+    made = cast(graph, wide, compute, "output of attention")
+    returned = graph.tensor(square, compute, "attention probabilities, returned", needs_grad=False)
+    graph.drop(wide, chances, returned)
     return made
 
 

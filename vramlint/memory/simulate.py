@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vramlint.catalog import Architecture, context_for, library_facts
+from vramlint.catalog import LIGER_MODEL_TYPES, Architecture, context_for, library_facts
 from vramlint.memory.blocks import BlockShape, block_of
 from vramlint.memory.estimate import Assumption, Band, Estimate, NoEstimate, Parts, Peak, Tensor
 from vramlint.memory.inventory import inventory
@@ -95,21 +95,21 @@ def _plan(
         autocast="bfloat16" if run.bf16 else "float16" if run.fp16 else None,
         weight=dtype, norm_weight=outer, trained=not run.use_peft, adapter=adapter, rank=run.lora_r, dropout=run.lora_dropout,
         bits=bits, compute=run.bnb_4bit_compute_dtype, attention=_attention(run, capability, dtype), masked=masked,
-        liger=run.use_liger_kernel, facts=facts,
+        liger=run.use_liger_kernel and a.model_type in LIGER_MODEL_TYPES, facts=facts,
     )
     checkpointing = run.gradient_checkpointing
     return Plan(
         architecture=a, block=block, projections=projections, weights=weights, setting=setting,
         optimizer=OPTIMIZERS[run.optim], checkpointing=checkpointing,
-        loss=_loss(run, facts),
+        loss=_loss(run, a, facts),
         accumulates=run.gradient_accumulation_steps > 1, embeds_gradient=not run.use_peft or checkpointing,
         head=outer, workspace=(32 * MIB if capability >= (9, 0) else 8_519_680),
     )
 
 
-def _loss(run: Run, facts: frozenset[str]) -> str:
+def _loss(run: Run, a: Architecture, facts: frozenset[str]) -> str:
     """Which loss is computed: the logits in full, Liger's chunks, or TRL's tiles."""
-    if run.use_liger_kernel:
+    if run.use_liger_kernel and a.model_type in LIGER_MODEL_TYPES:  # other models it leaves as they are
         return "liger"
     if run.trainer == "trl-sft" and run.loss_type in (None, "nll", "chunked_nll") and "sft-loss-in-full" not in facts:
         return "trl"
@@ -117,10 +117,10 @@ def _loss(run: Run, facts: frozenset[str]) -> str:
 
 
 def _attention(run: Run, capability: tuple[int, int], dtype: str) -> str:
-    """sdpa's fused kernels take bf16 from compute capability 8.0 on; below, the scores are there in full as with eager."""
+    """sdpa's fused kernels take bf16 from compute capability 8.0 on; below it computes the scores in full (sdp_utils.cpp)."""
     computed = "bfloat16" if run.bf16 else "float16" if run.fp16 else dtype
     if run.attn_implementation in (None, "sdpa") and computed == "bfloat16" and capability < (8, 0):
-        return "eager"
+        return "math"
     return run.attn_implementation or "sdpa"
 
 
@@ -162,7 +162,6 @@ def _spread(
     below, above = 0.05, 0.06
     for applies, wider, key, why in (
         (run.trainer != "transformers", 0.1, "trainer", "TRL's trainer is simulated from few measured runs"),
-        (capability < (8, 0), 0.2, "target", "attention below compute capability 8.0 is simulated as eager"),
         (plan.optimizer.blockwise, 0.12, "optim", "8-bit optimizer states of embeddings differ between versions"),
         (plan.optimizer.paged or plan.optimizer.factored, 0.12, "optim", "its temporaries are simulated roughly"),
         (run.lora_dropout > 0, 0.05, "lora_dropout", "dropout keeps a mask per adapter"),
