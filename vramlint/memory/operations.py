@@ -87,7 +87,7 @@ def norm(graph: Graph, setting: Setting, hidden: Tensor, kind: str, name: str, w
 def _weight(setting: Setting, name: str, elements: int, dtype: str) -> tuple[tuple[str, int, int, int], ...]:
     if not setting.trained:
         return ()
-    return ((name, elements * BYTES[dtype], elements * BYTES[dtype], elements),)
+    return ((name, elements * BYTES[dtype], elements * BYTES[dtype], 1),)
 
 
 def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projection, name: str) -> Tensor:
