@@ -123,7 +123,9 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     tape.phase = "backward of the head"
     if accumulated:
         # What a weight already has takes the new gradient in; the new one is there for a moment only.
-        graph.gradients = dict.fromkeys(("head", "final norm"), accumulated[0])
+        # That of a tied head waits for the embedding's.
+        there = ("final norm",) if a.tie_word_embeddings else ("head", "final norm")
+        graph.gradients = dict.fromkeys(there, accumulated[0])
     gradients = graph.backward(output, gradient)
     graph.end_autocast()
     received = gradients.get(id(last))
@@ -217,7 +219,10 @@ class Layers:
         if received is not None and self._plan.setting.trained:
             embedding = next(weight for weight in self._plan.weights if weight.name == "embedding")
             tape.phase = "backward of the embedding"
-            _gradient(tape, embedding)
+            own = _gradient(tape, embedding)
+            if self._plan.architecture.tie_word_embeddings and self._plan.setting.autocast in (None, embedding.dtype):
+                # Autograd adds the gradients of embedding and head into a third (input_buffer.cpp, accumulate).
+                tape.free_all([own, _gradient(tape, embedding)])
 
     def _backward_one(self, position: int, gradient: Tensor | None, accumulates: bool) -> Tensor | None:
         graph, source, out = self._graphs[position], self._inputs[position], self._outputs[position]
