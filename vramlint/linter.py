@@ -169,6 +169,7 @@ def _checked(subject: Subject, numbers: Numbers, rules: RuleSet, options: Option
         target=target, model=model, verdict=numbers.verdict, allowed=allowed,
         missing_model=subject.model if isinstance(subject.model, MissingModel) else None,
         trainer_open=subject.recognised.trainer_open, document_span=subject.recognised.document_span,
+        written=frozenset(key for key, origin in subject.recognised.origins.items() if origin.kind in ("written", "set")),
     )
     findings = check(rules, facts, locate_in(subject.recognised))
     estimator = Estimator(run, subject)

@@ -26,7 +26,7 @@ CULPRITS = {
 
 @dataclass(frozen=True, slots=True)
 class RuleFacts:
-    """All that a condition can ask about."""
+    """All that a condition can ask about; `written` are the canonical keys that the document or the user states."""
 
     run: Run
     path: str
@@ -41,6 +41,7 @@ class RuleFacts:
     allowed: Mapping[str, bool] | None = None
     trainer_open: str | None = None
     document_span: Span | None = None
+    written: frozenset[str] = frozenset()
 
 
 def check(rules: RuleSet, facts: RuleFacts, locate: Locate) -> list[Finding]:
@@ -122,6 +123,8 @@ class _Names:
         head, _, rest = name.partition(".")
         if head == "run":
             return UNKNOWN if rest in facts.run.unknown else getattr(facts.run, rest)
+        if head == "written":
+            return rest in facts.written
         if head == "allows":
             return (facts.allowed or {}).get(rest, UNKNOWN)
         if name == "target.capability":

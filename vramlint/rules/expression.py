@@ -141,7 +141,7 @@ class _Compiler:
             if right_type.kind != "list":
                 raise self._fail("'in' needs a list", node)
             self._check_words(left_type, node.comparators[0], node)
-            return BOOL, _known(lambda a, b: (a in (b or ())) is inside, left, right)
+            return BOOL, _known(lambda a, b: UNKNOWN if isinstance(b, str) else (a in (b or ())) is inside, left, right)
         kinds = {left_type.kind, right_type.kind}
         if "null" not in kinds and len(kinds) > 1:
             hint = "; write it as N*GiB" if kinds == {"bytes", "number"} else ""
@@ -208,16 +208,23 @@ class _Compiler:
         codes = [code for _, code in arguments]
         if node.keywords:
             raise self._fail("functions take no keywords", node)
+        if name == "written" and len(codes) == 1:
+            key = _dotted(node.args[0])
+            if not key.startswith("run."):
+                raise self._fail("written asks about a key of the run, as in written(run.lora_r)", node)
+            return BOOL, lambda names: names(f"written.{key.removeprefix('run.')}")
         if name == "known" and len(codes) == 1:
             return BOOL, lambda names: codes[0](names) is not UNKNOWN
         if name in ("min", "max") and codes and len(set(kinds)) == 1 and kinds[0] in ("number", "bytes"):
             return arguments[0][0], _known(min if name == "min" else max, *codes)
         if name == "startswith" and kinds == ["text", "text"]:
             return BOOL, _known(lambda a, b: (a or "").startswith(b), *codes)
+        if name == "contains" and kinds == ["text", "text"]:
+            return BOOL, _known(lambda a, b: b in (a or ""), *codes)
         if name == "len" and kinds == ["list"]:
             return NUMBER, _known(lambda a: len(a or ()), *codes)
         called = f"{name}({', '.join(kinds)})" if name else "such function"
-        raise self._fail(f"there is no {called}: min, max, len, startswith, known", node)
+        raise self._fail(f"there is no {called}: min, max, len, startswith, contains, known, written", node)
 
 
 def _known(operate: Callable[..., Any], *codes: Code) -> Code:
