@@ -24,11 +24,11 @@ class Tensor:
 class Operation:
     """One recorded operation: what its backward needs and makes."""
 
-    __slots__ = ("inputs", "output", "passes", "pieces", "saved", "temporary", "weights")
+    __slots__ = ("inputs", "output", "overwrites", "passes", "pieces", "saved", "temporary", "weights")
 
     def __init__(
         self, output: Tensor, inputs: tuple[Tensor, ...], saved: tuple[Tensor, ...], passes: bool, temporary: int,
-        weights: tuple[tuple[str, int, int, int], ...], pieces: int = 1,
+        weights: tuple[tuple[str, int, int, int], ...], pieces: int = 1, overwrites: bool = False,
     ) -> None:
         self.output = output
         self.inputs = inputs
@@ -37,6 +37,7 @@ class Operation:
         self.temporary = temporary
         self.weights = weights
         self.pieces = pieces
+        self.overwrites = overwrites
 
 
 class Graph:
@@ -73,7 +74,7 @@ class Graph:
 
     def record(
         self, output: Tensor, inputs: tuple[Tensor, ...], *, saved: tuple[Tensor, ...] = (), passes: bool = False,
-        temporary: int = 0, weights: tuple[tuple[str, int, int, int], ...] = (), pieces: int = 1,
+        temporary: int = 0, weights: tuple[tuple[str, int, int, int], ...] = (), pieces: int = 1, overwrites: bool = False,
     ) -> Tensor:
         """Note an operation; saved tensors are held until its backward.
 
@@ -85,7 +86,7 @@ class Graph:
         if output.needs_grad:
             for tensor in saved:
                 tensor.refs += 1
-            self.operations.append(Operation(output, wanted, saved, passes, temporary, weights, pieces))
+            self.operations.append(Operation(output, wanted, saved, passes, temporary, weights, pieces, overwrites))
         return output
 
     def backward(self, output: Tensor, gradient: Tensor) -> dict[int, Tensor]:
@@ -104,6 +105,9 @@ class Graph:
                 operation.temporary // operation.pieces, "activations", "backward temporaries", count=operation.pieces,
             ) if operation.temporary else None
             for tensor in operation.inputs:
+                if operation.overwrites and tensor in operation.saved and id(tensor) not in gradients:
+                    gradients[id(tensor)] = self.hold(tensor)  # the kernel writes the gradient over what was saved
+                    continue
                 self._accumulate(gradients, tensor, received, operation.passes)
             for name, computed, kept, count in operation.weights:
                 self._weight_gradient(name, computed, kept, count)

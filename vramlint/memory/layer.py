@@ -85,6 +85,9 @@ class Layer:
         if block.rope:
             rotated = []
             for tensor in (query, key):
+                if setting.liger:  # in place: liger_kernel/ops/rope.py
+                    rotated.append(tensor)
+                    continue
                 rotated.append(rope(graph, tensor))
                 graph.drop(tensor)
             query, key = rotated
@@ -146,7 +149,7 @@ class Layer:
         """The product of both halves; `kind` is the activation of the first where that is still to come."""
         if self._setting.liger:
             inner = graph.tensor(gate.shape, gate.dtype, "gated hidden states")
-            graph.record(inner, (gate, up), saved=(gate, up))
+            graph.record(inner, (gate, up), saved=(gate, up), overwrites=True)  # liger_kernel/ops/swiglu.py, swiglu_backward
             graph.drop(gate, up)
             return inner
         active = gate

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES, promoted
 from vramlint.memory.operations import Setting
 
+Leave = Callable[[], None]
+"""Called where the forward pass leaves the autocast region, which drops the weight casts that it kept."""
 TRL_TOKENS = 4096
 TRL_VOCABULARY = 8192
 """The tile of TRL's fused head: TOKEN_CHUNK_SIZE and the default `chunk_size` (trl 1.16, kernels/chunked_logprob.py)."""
@@ -13,6 +17,7 @@ TRL_VOCABULARY = 8192
 
 def loss_in_full(
     graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, softcap: bool,
+    leave: Leave,
 ) -> tuple[Tensor, Tensor]:
     """`ForCausalLMLoss` of transformers 5.17: (the logits as the graph knows them, their gradient), both in place.
 
@@ -58,6 +63,7 @@ def loss_in_full(
     graph.drop(*shifted)
     if upper is not logits:
         graph.drop(upper)
+    leave()
     if setting.autocast:
         copy = graph.tensor(shape, "float32", "logits returned in fp32", part="logits", needs_grad=False)
         graph.drop(copy)
@@ -91,7 +97,9 @@ def _shifted(graph: Graph, setting: Setting, shape: tuple[int, ...], dtype: str)
     return [graph.tensor(shape, dtype, "logits less the last token", part="logits", needs_grad=False)]
 
 
-def loss_in_chunks(graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool) -> Tensor:
+def loss_in_chunks(
+    graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, leave: Leave,
+) -> Tensor:
     """A fused loss (Liger, TRL's default): logits of some tokens at a time; gives the gradient of `hidden`."""
     width = hidden.shape[-1]
     compute = setting.autocast or promoted(hidden.dtype, head)
@@ -110,10 +118,13 @@ def loss_in_chunks(graph: Graph, setting: Setting, hidden: Tensor, vocabulary: i
         product = graph.tensor((vocabulary, width), compute, "head's gradient of one chunk", part="gradients", needs_grad=False)
         graph.drop(product)
     graph.drop(chunk, *lowered)
+    leave()
     return gradient
 
 
-def loss_of_trl(graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool) -> Tensor:
+def loss_of_trl(
+    graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, leave: Leave,
+) -> Tensor:
     """TRL 1.16's fused head (kernels/chunked_logprob.py, ChunkedLogProbFunction): tiles of 4096 tokens by some of the vocabulary.
 
     Its gradients are collected in fp32 and cast at the end. Gives the gradient of `hidden`.
@@ -126,6 +137,7 @@ def loss_of_trl(graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int,
     tile = graph.tensor((tokens, TRL_VOCABULARY), compute, "logits of one tile", part="logits", needs_grad=False)
     rows = graph.tensor((tokens, width), compute, "hidden states of one tile", needs_grad=False)
     graph.drop(tile, rows)
+    leave()
     graph.tape.phase = "backward of the fused loss"
     collected = graph.tensor((setting.tokens, width), "float32", "gradient of the last hidden states in fp32", needs_grad=False)
     weight = None

@@ -60,7 +60,7 @@ def norm(graph: Graph, setting: Setting, hidden: Tensor, kind: str, name: str, w
     weights = _weight(setting, name, width, setting.norm_weight)
     if kind == "rms" and setting.liger:
         made = graph.tensor(hidden.shape, hidden.dtype, "normed hidden states")
-        return graph.record(made, (hidden,), saved=(hidden,), weights=weights)
+        return graph.record(made, (hidden,), saved=(hidden,), weights=weights, passes=True)  # dX over dY: ops/rms_norm.py
     upper = cast(graph, hidden, "float32", "hidden states in fp32 for the norm")
     if kind == "layer":
         # layer_norm is on autocast's fp32 list; without autocast the kernel keeps the input's dtype.

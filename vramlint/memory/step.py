@@ -110,15 +110,13 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     )
     if plan.loss != "full":
         in_parts = loss_in_chunks if plan.loss == "liger" else loss_of_trl
-        gradient = in_parts(graph, setting, normed, a.vocab_size, plan.head, trained_head)
+        gradient = in_parts(graph, setting, normed, a.vocab_size, plan.head, trained_head, outer.end_autocast)
         output = normed
-        outer.end_autocast()
         graph.drop(normed)
     else:
         output, gradient = loss_in_full(
-            graph, setting, normed, a.vocab_size, plan.head, trained_head, plan.block.final_softcap,
+            graph, setting, normed, a.vocab_size, plan.head, trained_head, plan.block.final_softcap, outer.end_autocast,
         )
-        outer.end_autocast()
         graph.drop(normed)
     tape.phase = "backward of the head"
     if accumulated:
@@ -187,7 +185,8 @@ class Layers:
             created = [block for key, block in after.items() if key not in before]
             if source is not None and id(source) not in after:
                 created = [block for block in created if block is not out.block]
-            casts = {id(tensor.block) for tensor in graph.cache}
+            # Without checkpointing the graph has saved them besides, and they stay.
+            casts = {id(tensor.block) for tensor in graph.cache if tensor.refs == 1}
             for block in created:
                 clone = tape.allocate(
                     block.size, block.part, block.what, block.shape, block.dtype, block.count * (self._count - 2), stands_in=True,
