@@ -84,11 +84,11 @@ def spoiled(draw: st.DrawFn, value: Any) -> Any:
                 continue
             how = draw(st.sampled_from(["replace", "delete", "add"]))
             if how == "replace" or (how == "add" and isinstance(place, list)):
-                place[key] = draw(ODD)
+                place[key] = copy.deepcopy(draw(ODD))
             elif how == "delete":
                 del place[key]
             else:
-                place[draw(st.sampled_from(["odd", "title", "when", "target"]))] = draw(ODD)
+                place[draw(st.sampled_from(["odd", "title", "when", "target"]))] = copy.deepcopy(draw(ODD))
             break
     return document
 

@@ -11,6 +11,7 @@ from typing import Any
 from vramlint import data
 from vramlint.findings import Severity
 from vramlint.rules.expression import UNKNOWN, Expression, Names, RuleError, close_to
+from vramlint.rules.guard import guarded, lets_through
 from vramlint.rules.names import Type, types_of
 
 SIZES = "rules.json"
@@ -43,7 +44,7 @@ class Rule:
 
     def fires(self, names: Names) -> bool:
         """Whether the condition is true (not: whether it is not false)."""
-        return self.expression(self.data["when"])(names) is True
+        return lets_through(self.data.get("guard", ()), names) and self.expression(self.data["when"])(names) is True
 
     def text(self, template: str, names: Names) -> str:
         """A message with its `{expression:format}` fields filled in."""
@@ -151,5 +152,5 @@ def compiled_rules() -> list[dict[str, Any]]:
     for name in sorted(os.listdir(directory)):
         if name.endswith(".yaml"):
             with open(os.path.join(directory, name), encoding="utf-8") as file:
-                found.append(yaml.load(file, Loader=loader))  # noqa: S506  # a safe loader
+                found.append(guarded(yaml.load(file, Loader=loader)))  # noqa: S506  # a safe loader
     return found
