@@ -10,9 +10,10 @@ from vramlint.dataclass import dataclass, replace
 class BlockShape:
     """One decoder layer.
 
-    `norm`: rms (HF's own fp32 arithmetic) or layer (torch's kernel). `mlp`: gated, plain, fused-gated (one gate_up
+    `norm`: rms (HF's own fp32 arithmetic, then the weight), rms-fp32 (the weight in fp32 too), layer (torch's kernel). `mlp`: gated, plain, fused-gated (one gate_up
     projection). `qkv`: split or fused. `sandwich`: norms after attention and mlp too. `post_only`: norms only there.
-    `parallel`: attention and mlp read the same input. `names`: the projections' module names.
+    `parallel`: attention and mlp read the same input. `attention_softcap`: eager attention caps its scores by a tanh.
+    `names`: the projections' module names.
     """
 
     norm: str = "rms"
@@ -26,9 +27,9 @@ class BlockShape:
     rope: bool = True
     learned_positions: int = 0
     scaled_residual: bool = False
-    rms_keeps_dtype: bool = False
     lm_head_bias: bool = False
     final_softcap: bool = False
+    attention_softcap: bool = False
     embedding_norm: bool = False
     conv1d: bool = False
     names: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -41,10 +42,11 @@ BLOCKS: dict[str, BlockShape] = {
     "qwen3": replace(LLAMA, qk_norm="head"),
     "granite": replace(LLAMA, scaled_residual=True),
     "olmo": replace(LLAMA, norm="layer"),
-    "olmo2": replace(LLAMA, post_only=True, qk_norm="full"), "olmo3": replace(LLAMA, post_only=True, qk_norm="full"),
-    "gemma": replace(LLAMA, rms_keeps_dtype=True),
-    "gemma2": replace(LLAMA, sandwich=True, rms_keeps_dtype=True, final_softcap=True),
-    "gemma3_text": replace(LLAMA, sandwich=True, rms_keeps_dtype=True, qk_norm="head"),
+    "olmo2": replace(LLAMA, post_only=True, qk_norm="full", norm="rms-fp32"),
+    "olmo3": replace(LLAMA, post_only=True, qk_norm="full", norm="rms-fp32"),
+    "gemma": replace(LLAMA, norm="rms-fp32"),
+    "gemma2": replace(LLAMA, sandwich=True, norm="rms-fp32", final_softcap=True, attention_softcap=True),
+    "gemma3_text": replace(LLAMA, sandwich=True, norm="rms-fp32", qk_norm="head"),
     "phi3": replace(LLAMA, qkv="fused", mlp="fused-gated", names=("qkv_proj", "o_proj", "gate_up_proj", "down_proj")),
     "phi": BlockShape(norm="layer", mlp="plain", parallel=True, shared_norm=True, lm_head_bias=True,
                       names=("q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2")),

@@ -91,13 +91,16 @@ class Layer:
                 rotated.append(rope(graph, tensor))
                 graph.drop(tensor)
             query, key = rotated
-        attended = attention(graph, setting, query, key, value, a.num_attention_heads, a.num_key_value_heads, mask)
+        attended = attention(
+            graph, setting, query, key, value, a.num_attention_heads, a.num_key_value_heads, mask, softcap=block.attention_softcap,
+        )
         out = linear(graph, setting, attended, output, f"{name}.{output.name}.out")
         graph.drop(attended)
         return out
 
     def _qk_norm(self, graph: Graph, tensor: Tensor, name: str) -> Tensor:
-        made = norm(graph, self._setting, tensor, "rms", name, self._architecture.head_dim)
+        kind = self._block.norm if self._block.norm.startswith("rms") else "rms"
+        made = norm(graph, self._setting, tensor, kind, name, self._architecture.head_dim)
         graph.drop(tensor)
         return made
 

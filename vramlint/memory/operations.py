@@ -56,11 +56,12 @@ def add(graph: Graph, first: Tensor, second: Tensor, what: str) -> Tensor:
 
 
 def norm(graph: Graph, setting: Setting, hidden: Tensor, kind: str, name: str, width: int) -> Tensor:
-    """A norm over the last dimension of `width`: HF's own fp32 arithmetic (rms) or torch's kernel (layer)."""
+    """A norm over the last dimension of `width`; the kinds are those of `BlockShape.norm`."""
     weights = _weight(setting, name, width, setting.norm_weight)
-    if kind == "rms" and setting.liger:
+    if kind != "layer" and setting.liger:
         made = graph.tensor(hidden.shape, hidden.dtype, "normed hidden states")
-        return graph.record(made, (hidden,), saved=(hidden,), weights=weights, passes=True)  # dX over dY: ops/rms_norm.py
+        # The kernel writes dX over dY, but for gemma's (liger_kernel/transformers/rms_norm.py, in_place).
+        return graph.record(made, (hidden,), saved=(hidden,), weights=weights, passes=kind == "rms")
     upper = cast(graph, hidden, "float32", "hidden states in fp32 for the norm")
     if kind == "layer":
         # layer_norm is on autocast's fp32 list; without autocast the kernel keeps the input's dtype.
@@ -76,6 +77,13 @@ def norm(graph: Graph, setting: Setting, hidden: Tensor, kind: str, name: str, w
     scaled = graph.tensor(upper.shape, "float32", "normed hidden states in fp32")
     graph.record(scaled, (upper,), saved=(upper,), temporary=prod(upper.shape) * 4 * 2, pieces=2)
     graph.drop(upper)
+    if kind == "rms-fp32":
+        weighted = graph.tensor(hidden.shape, "float32", "scaled hidden states in fp32")
+        graph.record(weighted, (scaled,), saved=(scaled,) if setting.trained else (), weights=weights)
+        graph.drop(scaled)
+        made = cast(graph, weighted, hidden.dtype, "scaled hidden states")
+        graph.drop(weighted)
+        return made
     lower = cast(graph, scaled, hidden.dtype, "normed hidden states")
     graph.drop(scaled)
     made = graph.tensor(hidden.shape, promoted(lower.dtype, setting.norm_weight), "scaled hidden states")
@@ -177,6 +185,7 @@ def rope(graph: Graph, hidden: Tensor) -> Tensor:
 
 def attention(
     graph: Graph, setting: Setting, query: Tensor, key: Tensor, value: Tensor, heads: int, groups: int, mask: Tensor | None,
+    *, softcap: bool = False,
 ) -> Tensor:
     """Attention proper; takes over its three inputs. Shapes: batch × length × width."""
     compute = setting.autocast or query.dtype
@@ -187,7 +196,7 @@ def attention(
     if groups != heads and repeats:
         key, value = (_repeated(graph, tensor, width) for tensor in (key, value))
     if setting.attention == "eager":
-        return _eager(graph, query, key, value, heads, compute)
+        return _eager(graph, query, key, value, heads, compute, softcap)
     if setting.attention == "math":
         return _math(graph, query, key, value, heads, compute)
     inputs = []
@@ -218,7 +227,7 @@ def _repeated(graph: Graph, tensor: Tensor, width: int) -> Tensor:
 
 
 def _eager(
-    graph: Graph, query: Tensor, key: Tensor, value: Tensor, heads: int, compute: str,
+    graph: Graph, query: Tensor, key: Tensor, value: Tensor, heads: int, compute: str, softcap: bool,
 ) -> Tensor:
     """`eager_attention_forward`: the scores are there in full, in fp32 for the softmax."""
     batch, length, width = query.shape
@@ -235,6 +244,13 @@ def _eager(
     scaled = graph.tensor(square, compute, "attention scores, scaled")
     graph.record(scaled, (scores,))
     graph.drop(scores)
+    if softcap:
+        curve = graph.tensor(square, compute, "tanh of the attention scores")
+        graph.record(curve, (scaled,), saved=(curve,))
+        graph.drop(scaled)
+        scaled = graph.tensor(square, compute, "attention scores, capped")
+        graph.record(scaled, (curve,))
+        graph.drop(curve)
     masked = graph.tensor(square, compute, "attention scores, masked")
     graph.record(masked, (scaled,), passes=True)
     graph.drop(scaled)

@@ -101,9 +101,8 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
         mask = graph.tensor(square, kind_of_mask, "attention mask", needs_grad=False)
     outer = Layers(plan, tape, mask)
     hidden = outer.forward(hidden)
-    kind = "rms" if plan.block.norm == "rms" else "layer"
     last = hidden
-    normed = norm(graph, setting, hidden, kind, "final norm", a.hidden_size)
+    normed = norm(graph, setting, hidden, plan.block.norm, "final norm", a.hidden_size)
     graph.drop(hidden)
     trained_head = any(w.trained for w in plan.weights if w.name == "head") or (
         a.tie_word_embeddings and embedding.trained
