@@ -195,7 +195,7 @@ def capacity_bracket(events: Sequence[Event], precision: float = 0.01) -> tuple[
     plenty = Allocator()
     plenty.play(events, 0, UNLIMITED)
     low, high = plenty.allocated_peak * UNIT * 99 // 100, plenty.reserved_peak * UNIT + SLACK
-    starts = _snapshots(events, plenty.growth, low // UNIT, high // UNIT)
+    starts = snapshots(events, plenty.growth, low // UNIT, high // UNIT)
 
     def passes(capacity: int) -> bool:
         units = capacity // UNIT
@@ -213,14 +213,14 @@ def capacity_bracket(events: Sequence[Event], precision: float = 0.01) -> tuple[
     return low, high
 
 
-def _snapshots(
-    events: Sequence[Event], growth: Iterable[tuple[int, int]], low: int, high: int,
+def snapshots(
+    events: Sequence[Event], growth: Iterable[tuple[int, int]], low: int, high: int, count: int = SNAPSHOTS,
 ) -> list[tuple[int, int, Allocator]]:
-    """(capacity, index, state).
+    """(capacity, index, state) for `count` capacities from `low` up, in units.
 
     On a card of at least that many units all goes as on an endless one until that event.
     """
-    steps = [low + (high - low) * step // SNAPSHOTS for step in range(SNAPSHOTS)]
+    steps = [low + (high - low) * step // count for step in range(count)]
     found: list[tuple[int, int, Allocator]] = []
     state, position = Allocator(), 0
     for index, reserved in growth:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from vramlint.catalog import LIGER_MODEL_TYPES, Architecture, context_for, library_facts
+from vramlint.dataclass import replace
 from vramlint.memory.blocks import BlockShape, block_of
+from vramlint.memory.capacity import required_of
 from vramlint.memory.estimate import Assumption, Band, Estimate, NoEstimate, Parts, Peak, Tensor
 from vramlint.memory.inventory import inventory
 from vramlint.memory.operations import Setting
@@ -24,8 +26,6 @@ PARTS = ("weights", "adapters", "gradients", "optimizer", "activations", "logits
 LARGEST_BATCH = 1 << 20
 SMALL_THINGS = 48 * MIB
 """Buffers, scalars and unsplit rests that are not simulated; they show on models under a billion parameters."""
-REQUIRED_SHARE, LARGEST_REQUIRED_SHARE = 1.05, 1.2
-"""Least capacity over peak allocated: between 1.00 and 1.26 on the measured rows (lab/data/measured), median 1.06."""
 
 
 def estimate(
@@ -89,9 +89,15 @@ def _plan(
     projections = projections_of(a, block, run)
     weights = tuple(inventory(a, block, projections, run, dtype, adapter))
     outer = next(weight.dtype for weight in weights if weight.name == "embedding")
-    masked = run.padding and run.attn_implementation not in ("flash_attention_2", "flash_attention_3")
+    flash = run.attn_implementation in ("flash_attention_2", "flash_attention_3")
+    flat = run.trainer == "trl-sft" and (run.padding_free or (run.packing and run.packing_strategy != "wrapped"))
+    # Rows laid end to end are kept apart by a mask, unless the kernel takes their lengths (transformers, masking_utils.py).
+    masked = (run.padding or flat) and not flash
+    batch, length = run.per_device_train_batch_size, int(run.max_length or 0)
+    if flat:
+        batch, length = 1, batch * length
     setting = Setting(
-        batch=run.per_device_train_batch_size, length=int(run.max_length or 0),
+        batch=batch, length=length,
         autocast="bfloat16" if run.bf16 else "float16" if run.fp16 else None,
         weight=dtype, norm_weight=outer, trained=not run.use_peft, adapter=adapter, rank=run.lora_r, dropout=run.lora_dropout,
         bits=bits, compute=run.bnb_4bit_compute_dtype, attention=_attention(run, capability, dtype), masked=masked,
@@ -131,9 +137,9 @@ def _estimate_of(
     allocated = moment.total
     below, above = _spread(run, plan, capability, assumptions)
     low, high = int(allocated * (1 - below)), int(allocated * (1 + above)) + SMALL_THINGS
-    required = int(allocated * REQUIRED_SHARE) + 16 * MIB
+    before = play(replace(plan, accumulates=False)) if plan.accumulates else None
+    needs = required_of(tape, before, Band(low, allocated, high), recomputes=plan.checkpointing)
     context = Band(*context_for(capability))
-    needs = Band(low, max(low, required), int(high * LARGEST_REQUIRED_SHARE) + 64 * MIB)
     paged = sum(
         plan.optimizer.states * max(plan.optimizer.state_bytes, 1) * weight.elements * weight.count
         for weight in plan.weights if weight.trained

@@ -1,0 +1,286 @@
+"""The tape's one step and one layer unrolled: what the allocator sees of two steps over all layers, in the order of a real run.
+
+Only blocks above 1 MiB: smaller ones have segments of their own (allocator.py), which `small_segments` counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vramlint.memory.allocator import Event
+from vramlint.memory.tape import Block, Span, Tape
+
+Layer = dict[int, int]
+"""What one layer that was not played itself holds: the identity of the block that stands for it → the piece's identifier."""
+Template = list[tuple[int, int]]
+"""Of each event of a layer the block's identity, and the size of an allocation or 0 for a free."""
+NOTHING = 0
+SMALL = 1 << 20
+SMALL_SEGMENT = 2 << 20
+
+
+class Pass:
+    """Forward and backward of one micro batch on a tape: from `begin` to `end`, where the optimizer's step is."""
+
+    __slots__ = ("begin", "end", "first", "multiplies", "played", "spans", "templates")
+
+    def __init__(self, tape: Tape) -> None:
+        phases = {name: index for index, name in reversed(tape.phases)}
+        self.played = tape.played
+        self.begin = phases.get("forward", len(tape.played))
+        self.end = phases.get("optimizer step", len(tape.played))
+        self.spans = [span for span in tape.spans if span.end <= self.end]
+        self.templates: dict[int, Template] = {}
+        self.first: dict[int, int] = {}
+        for index, block in enumerate(tape.played):
+            self.first.setdefault(id(block), index)
+        name = "backward of the head"
+        if "fused loss" in phases:
+            name = "backward of the fused loss" if "backward of the fused loss" in phases else "backward of the layers"
+        self.multiplies = phases.get(name, self.end - 1) + 1
+        """Where autograd's thread first multiplies: behind the first thing that it allocates for that."""
+
+
+class Unrolled:
+    """Collects events. Blocks are known by identity; each piece of device memory has an identifier of its own."""
+
+    __slots__ = ("_gradients", "_held", "_kept", "_last", "_late", "_layers", "_now", "_shared", "_whole", "events")
+
+    def __init__(self, *, whole: bool) -> None:
+        self._whole = whole
+        self._last = NOTHING
+        self._late: tuple[int, ...] = ()
+        self._held: dict[int, list[int]] = {}
+        self._layers: list[Layer] = []
+        self._shared: set[int] = set()
+        self._gradients: set[int] = set()
+        self._kept: set[int] = set()
+        self.events: list[Event] = []
+
+    def load(self, blocks: Sequence[Block]) -> None:
+        """What stays. Pieces of like layers come one layer after another."""
+        start = 0
+        while start < len(blocks):
+            count = blocks[start].count
+            end = start + 1
+            while count > 1 and end < len(blocks) and blocks[end].count == count:
+                end += 1
+            group = [block for block in blocks[start:end] if block.size > SMALL]
+            for block in group:
+                self._held[id(block)] = []
+                self._kept.add(id(block))
+            for _ in range(count):
+                for block in group:
+                    self._held[id(block)].append(self._new(block.size))
+            start = end
+
+    def load_workspaces(self, blocks: Sequence[Block]) -> None:
+        """cuBLAS's: one for the program's thread now, one for autograd's when it first multiplies (each has a handle)."""
+        for block in blocks:
+            self._new(block.size)
+        self._late = tuple(block.size for block in blocks for _ in range(block.count - 1))
+
+    def micro_step(self, now: Pass) -> None:
+        """Forward and backward; what stays are gradients."""
+        self._now = now
+        layers: dict[int, list[Layer]] = {}
+        position = now.begin
+        for span in now.spans:
+            self._up_to(position, span.begin)
+            if span.forward is None:
+                layers[id(span)] = self._forward(span)
+                self._up_to(span.begin, span.end)
+            else:
+                self._up_to(span.begin, span.end, alone=True)
+                self._backward(span, layers.get(id(span.forward), []))
+            position = span.end
+        self._up_to(position, now.end)
+        self._gradients |= {id(block) for block in now.played[now.begin:now.end] if block.part == "gradients"}
+        self._end(self._kept | self._gradients)
+
+    def optimize(self, now: Pass, states: Sequence[Block]) -> None:
+        """The optimizer's step, which makes `states` first; then the gradients go.
+
+        A temporary as large as several gradients is really one for each of them.
+        """
+        self._now = now
+        self.load(states)
+        gradients = [
+            block for block in now.played[now.end:] if block.part == "gradients" and now.first[id(block)] >= now.end
+        ]
+        total = sum(block.size * block.count for block in dict.fromkeys(gradients))
+        largest = max((block.size for block in gradients), default=0)
+        for position in range(now.end, len(now.played)):
+            block = now.played[position]
+            if block.part == "gradients" or block.stands_in or block.size <= SMALL:
+                continue
+            if now.first[id(block)] != position:
+                self._release(id(block))
+            elif block.count == 1 and block.size > largest and block.size * 4 > total:
+                sizes = [
+                    gradient.size * block.size // total
+                    for gradient in dict.fromkeys(gradients) for _ in range(gradient.count)
+                ]
+                self._held[id(block)] = [self._new(size) for size in sizes if size > SMALL]
+            else:
+                self._held[id(block)] = [self._new(block.size) for _ in range(block.count)]
+        self._end(self._kept)
+        self._gradients.clear()
+
+    def _up_to(self, begin: int, end: int, *, alone: bool = False) -> None:
+        """Events as they are, and autograd's workspace where it comes."""
+        comes = self._now.multiplies
+        if self._late and begin <= comes < end:
+            self._play(begin, comes, alone=alone)
+            for size in self._late:
+                self._new(size)
+            self._late = ()
+            begin = comes
+        self._play(begin, end, alone=alone)
+
+    def _end(self, keep: set[int]) -> None:
+        for key in [key for key in self._held if key not in keep]:
+            self._release(key)
+        for layer in self._layers:
+            for key in [key for key in layer if key not in keep]:
+                self.events.append((layer.pop(key), 0))
+        self._layers = [layer for layer in self._layers if layer]
+
+    def _new(self, size: int) -> int:
+        self._last += 1
+        self.events.append((self._last, size))
+        return self._last
+
+    def _release(self, key: int) -> None:
+        """All pieces of a block, and those that like layers hold in its place."""
+        for identifier in self._held.pop(key, ()):
+            self.events.append((identifier, 0))
+        if key in self._shared:
+            for layer in self._layers:
+                identifier = layer.pop(key, NOTHING)
+                if identifier:
+                    self.events.append((identifier, 0))
+
+    def _play(self, begin: int, end: int, *, alone: bool = False) -> None:
+        """The events as they are; `alone`: of a layer whose like ones come later."""
+        first, played = self._now.first, self._now.played
+        for position in range(begin, end):
+            block = played[position]
+            if block.size <= SMALL or block.stands_in:
+                continue
+            key = id(block)
+            if first[key] == position:
+                self._held[key] = [self._new(block.size) for _ in range(block.count)]
+            elif alone:
+                self.events.extend((identifier, 0) for identifier in self._held.pop(key, ()))
+            else:
+                self._release(key)
+
+    def _template(self, span: Span) -> Template:
+        """Of a layer all events, or those that decide where what lasts comes to lie: of that, and of what is there meanwhile."""
+        known = self._now.templates.get(span.begin)
+        if known is not None:
+            return known
+        first = self._now.first
+        every: Template = []
+        for position in range(span.begin, span.end):
+            block = self._now.played[position]
+            if block.size > SMALL and not block.stands_in:
+                every.append((id(block), block.size * block.count if first[id(block)] == position else 0))
+        self._now.templates[span.begin] = every
+        if self._whole:
+            return every
+        made = {key for key, size in every if size}
+        lasting = made - {key for key, size in every if not size}
+        wanted = set(lasting)
+        live: set[int] = set()
+        for key, size in every:
+            if not size:
+                live.discard(key)
+            else:
+                if key in lasting:
+                    wanted |= live
+                live.add(key)
+        found = [(key, size) for key, size in every if key in wanted or key not in made]
+        self._now.templates[span.begin] = found
+        return found
+
+    def _forward(self, span: Span) -> list[Layer]:
+        """The layers before the one that was played: each takes what the one before gave."""
+        takes, gives = id(span.takes), id(span.gives)
+        coming = self._one(takes)
+        template = self._template(span)
+        found: list[Layer] = []
+        for _ in range(span.times):
+            layer: Layer = {takes: coming}
+            self._play_layer(template, layer)
+            coming = layer.pop(gives, coming)
+            found.append(layer)
+        self._layers += found
+        self._shared.update(found[-1] if found else ())
+        self._held[takes] = [coming] if coming else []
+        return found
+
+    def _backward(self, span: Span, layers: list[Layer]) -> None:
+        """The layers before the one that was played, from the last: each takes the gradient that the one behind it gave."""
+        takes, gives = id(span.takes), id(span.gives)
+        coming = self._one(gives)
+        template = self._template(span)
+        for before in reversed(layers):
+            before[takes] = coming
+            self._play_layer(template, before)
+            coming = before.pop(gives, NOTHING)
+        self._shared.update(layers[0] if layers else ())
+        self._held[gives] = [coming] if coming else []
+
+    def _play_layer(self, template: Template, layer: Layer) -> None:
+        last, append, pop = self._last, self.events.append, layer.pop
+        for key, size in template:
+            if size:
+                last += 1
+                layer[key] = last
+                append((last, size))
+            else:
+                identifier = pop(key, NOTHING)
+                if identifier:
+                    append((identifier, 0))
+        self._last = last
+
+    def _one(self, key: int) -> int:
+        return next(iter(self._held.get(key, ())), NOTHING)
+
+
+def unroll(tape: Tape, before: Tape | None = None, *, whole: bool = False) -> list[Event]:
+    """The events of loading and two steps.
+
+    `before` is the tape of a micro step whose gradients `tape` adds to. `whole`: every event of every layer.
+    """
+    now = Pass(tape)
+    earlier = None if before is None else Pass(before)
+    loaded = tape.played[:now.begin]
+    unrolled = Unrolled(whole=whole)
+    unrolled.load([block for block in loaded if block.part not in ("optimizer", "gradients", "workspace")])
+    unrolled.load_workspaces([block for block in loaded if block.part == "workspace"])
+    states = [block for block in loaded if block.part == "optimizer"]
+    for number in range(2):
+        if earlier is not None:
+            unrolled.micro_step(earlier)
+        unrolled.micro_step(now)
+        unrolled.optimize(now, [] if number else states)
+    return unrolled.events
+
+
+def small_segments(tape: Tape) -> int:
+    """Bytes of the segments that blocks up to 1 MiB share."""
+    live: set[int] = set()
+    current = peak = 0
+    for block in tape.played:
+        if block.size <= SMALL:
+            if id(block) in live:
+                live.discard(id(block))
+                current -= block.size * block.count
+            else:
+                live.add(id(block))
+                current += block.size * block.count
+                peak = max(peak, current)
+    return -(-peak // SMALL_SEGMENT) * SMALL_SEGMENT
