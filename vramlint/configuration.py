@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 OWN = "vramlint.toml"
 SHARED = "pyproject.toml"
 TABLE = ("tool", "vramlint")
-MENTIONS_US = re.compile(rb"tool[ \t]*\.[ \t]*[\"']?vramlint")
+MENTIONS_US = rb"tool[ \t]*\.[ \t]*[\"']?vramlint"
 """A pyproject.toml without this is not parsed, so that a run without a configuration loads no TOML reader."""
 
 
@@ -88,9 +88,11 @@ def _in(directory: str) -> str | None:
         return own
     try:
         with open(shared, "rb") as file:
-            return shared if MENTIONS_US.search(file.read()) else None
+            data = file.read()
     except OSError:
         return None
+    # The cheap look first: compiling a pattern takes longer than reading the file.
+    return shared if b"vramlint" in data and re.search(MENTIONS_US, data) else None
 
 
 def read_configuration(path: str) -> Configuration:

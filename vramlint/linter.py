@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from vramlint.catalog import FoundModel, MissingModel, Target, allowances
 from vramlint.dataclass import dataclass, field, replace
@@ -11,17 +12,20 @@ from vramlint.dialects import Recognised, run_schema
 from vramlint.examine import Facts, Numbers, Subject, numbers_of, subject_of
 from vramlint.findings import Finding, Fix
 from vramlint.memory import Estimate, NoEstimate
-from vramlint.modeline import modeline_of
 from vramlint.planning import Estimator, plans_for, settle, with_growth, with_plans
 from vramlint.record import Record, failed_record, record_of
 from vramlint.rules import RuleFacts, RuleSet, check, finding_for, load
-from vramlint.source import Refused, SourceError, SourceFile, Span, apply, format_of, read
-from vramlint.suppressions import without_suppressed
+from vramlint.source import Document, Refused, SourceError, SourceFile, Span, apply, format_of, read
+
+if TYPE_CHECKING:
+    from vramlint.modeline import Modeline
 
 MENTIONS_TRAINING = re.compile(
     rb"model_name_or_path|base_model|per_device_train_batch_size|micro_batch_size|TrainingArguments|LoraConfig",
 )
 """A broken file that was only walked over is worth a finding if it looks like a training config."""
+COMMENT_MARK = "vramlint:"
+"""What every comment to vramlint has in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +70,18 @@ def check_data(path: str, data: bytes, options: Options, rules: RuleSet, *, name
     records: list[Record] = []
     asked_of: set[Target] = set()
     for document in file.documents:
-        said = modeline_of(file, document, options.reserve)
-        subject = subject_of(file, document, _facts(options, said.dialect))
+        said = _said(file, document, options)
+        subject = subject_of(file, document, _facts(options, said.dialect if said else None))
         findings += [
             finding_for(
                 rules, "comment", path=path, message=wrong.message, span=wrong.span, help=wrong.help, document=document.index,
             )
-            for wrong in said.faults
+            for wrong in (said.faults if said else ())
         ]
         if subject is None:
             continue
         findings += schema_findings(subject, rules)
-        targets = options.targets if options.insists or not said.targets else said.targets
+        targets = said.targets if said and said.targets and not options.insists else options.targets
         asked_of.update(targets)
         for target in targets or (None,):
             numbers = numbers_of(subject, target)
@@ -86,10 +90,29 @@ def check_data(path: str, data: bytes, options: Options, rules: RuleSet, *, name
                 finding for finding in _checked(subject, numbers, rules, options) if finding not in findings
             ]
     if records:
-        asked = _asked(options, rules, records, has_target=bool(asked_of))
-        findings = without_suppressed(_chosen(findings, options, rules), file, rules, asked)
+        findings = _less_suppressed(findings, file, options, rules, _asked(options, rules, records, has_target=bool(asked_of)))
     findings = _in_order(_chosen(findings, options, rules))
     return Checked(path, file, tuple(findings), tuple(records), recognised=bool(records or findings))
+
+
+def _said(file: SourceFile, document: Document, options: Options) -> Modeline | None:
+    """What a document's comments say of cards and dialect; most have none, and need no reader of them."""
+    if COMMENT_MARK not in file.text:
+        return None
+    from vramlint.modeline import modeline_of  # noqa: PLC0415
+
+    return modeline_of(file, document, options.reserve)
+
+
+def _less_suppressed(
+    findings: list[Finding], file: SourceFile, options: Options, rules: RuleSet, was_asked: Callable[[str], bool],
+) -> list[Finding]:
+    """The findings that no comment of the file takes back."""
+    if COMMENT_MARK not in file.text:
+        return findings
+    from vramlint.suppressions import without_suppressed  # noqa: PLC0415
+
+    return without_suppressed(_chosen(findings, options, rules), file, rules, was_asked)
 
 
 def _facts(options: Options, dialect: str | None) -> Facts:

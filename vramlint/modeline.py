@@ -10,7 +10,6 @@ from vramlint.dialects.comments import said_in_comments
 from vramlint.dialects.schemas import dialect_names, run_keys
 from vramlint.source import Document, SourceFile, Span
 
-MARK = "vramlint:"
 OWN_KEYS = ("target", "dialect")
 MORE = re.compile(r"(?:,[^\s,;=]+(?![^\s,;]))*")
 
@@ -33,13 +32,8 @@ class Modeline:
     faults: tuple[ModelineFault, ...] = ()
 
 
-SAYS_NOTHING = Modeline()
-
-
 def modeline_of(file: SourceFile, document: Document, reserve: int) -> Modeline:
     """The targets and the dialect that a document names for itself. `reserve` bytes are left free on each card."""
-    if MARK not in file.text:
-        return SAYS_NOTHING
     targets: list[Target] = []
     faults: list[ModelineFault] = []
     dialect = None
