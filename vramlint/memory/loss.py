@@ -11,8 +11,9 @@ from vramlint.memory.operations import Setting
 Leave = Callable[[], None]
 """Called where the forward pass leaves the autocast region, which drops the weight casts that it kept."""
 TRL_TOKENS = 4096
-TRL_VOCABULARY = 8192
-"""The tile of TRL's fused head: TOKEN_CHUNK_SIZE and the default `chunk_size` (trl 1.16, kernels/chunked_logprob.py)."""
+TRL_VOCABULARY = 32768
+"""The tile of TRL's fused head (trl 1.16): TOKEN_CHUNK_SIZE of kernels/chunked_logprob.py and _CHUNKED_LOGPROB_CHUNK_SIZE
+of trainer/utils.py."""
 
 
 def loss_in_full(
@@ -134,26 +135,40 @@ def loss_of_trl(
     tokens = min(setting.tokens, TRL_TOKENS)
     graph.tape.phase = "fused loss"
     picked = graph.tensor((setting.tokens, width), hidden.dtype, "last hidden states of the scored tokens", needs_grad=False)
-    tile = graph.tensor((tokens, TRL_VOCABULARY), compute, "logits of one tile", part="logits", needs_grad=False)
-    rows = graph.tensor((tokens, width), compute, "hidden states of one tile", needs_grad=False)
-    graph.drop(tile, rows)
+    graph.drop(*_trl_tile(graph, tokens, width, hidden.dtype, compute, head))
     leave()
     graph.tape.phase = "backward of the fused loss"
     collected = graph.tensor((setting.tokens, width), "float32", "gradient of the last hidden states in fp32", needs_grad=False)
     weight = None
     if trained:
         weight = graph.tensor((vocabulary, width), "float32", "gradient of the head in fp32", part="gradients", needs_grad=False)
-    tile = graph.tensor((tokens, TRL_VOCABULARY), compute, "logits of one tile", part="logits", needs_grad=False)
-    rows = graph.tensor((tokens, width), compute, "hidden states of one tile", needs_grad=False)
-    graph.drop(rows)
-    lowered = graph.tensor((setting.tokens, width), hidden.dtype, "gradient of the last hidden states", needs_grad=False)
+    tile = _trl_tile(graph, tokens, width, hidden.dtype, compute, head)
+    lowered = collected
+    if hidden.dtype != "float32":
+        lowered = graph.tensor((setting.tokens, width), hidden.dtype, "gradient of the last hidden states", needs_grad=False)
+        graph.drop(collected)
     if trained:
         kept = vocabulary * width * BYTES[head]
-        graph.gradients["head"] = graph.tape.allocate(kept, "gradients", "gradient of the head", (vocabulary, width), head)
-    graph.drop(collected, tile, *([weight] if weight is not None else []))
+        if head == "float32" and weight is not None and weight.block is not None:
+            graph.gradients["head"] = weight.block
+        else:
+            graph.gradients["head"] = graph.tape.allocate(kept, "gradients", "gradient of the head", (vocabulary, width), head)
+            graph.drop(*([weight] if weight is not None else []))
+    graph.drop(*tile)
     gradient = graph.tensor(hidden.shape, hidden.dtype, "gradient of the last hidden states", needs_grad=False)
     graph.drop(picked, lowered)
     return gradient
+
+
+def _trl_tile(graph: Graph, tokens: int, width: int, dtype: str, compute: str, head: str) -> list[Tensor]:
+    """What one tile of TRL's fused head takes: its logits, and what has to be cast: its tokens, two pieces of the head."""
+    made = [graph.tensor((tokens, TRL_VOCABULARY), compute, "logits of one tile", part="logits", needs_grad=False)]
+    if dtype != compute:
+        made.append(graph.tensor((tokens, width), compute, "hidden states of one tile", needs_grad=False))
+    if head != compute:
+        piece = "piece of the head in the compute dtype"  # the next is made before the last goes
+        made += [graph.tensor((TRL_VOCABULARY, width), compute, piece, part="logits", needs_grad=False) for _ in range(2)]
+    return made
 
 
 def _power_of_two(number: int) -> int:

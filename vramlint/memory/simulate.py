@@ -109,7 +109,7 @@ def _plan(
         optimizer=OPTIMIZERS[run.optim], checkpointing=checkpointing,
         loss=_loss(run, a, facts),
         accumulates=run.gradient_accumulation_steps > 1, embeds_gradient=not run.use_peft or checkpointing,
-        head=outer, workspace=(32 * MIB if capability >= (9, 0) else 8_519_680),
+        offloads=run.activation_offloading, head=outer, workspace=(32 * MIB if capability >= (9, 0) else 8_519_680),
     )
 
 

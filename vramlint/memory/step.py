@@ -15,6 +15,10 @@ from vramlint.memory.parameters import Projection, Weight
 from vramlint.memory.tape import Block, Span, Tape
 
 
+STASHED = 5
+"""Saved tensors still on the card while they are copied to the host (trl 1.16, OffloadActivations, max_fwd_stash_size)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All that a step needs to know."""
@@ -31,6 +35,7 @@ class Plan:
     embeds_gradient: bool
     head: str
     workspace: int
+    offloads: bool = False
 
 
 def play(plan: Plan) -> Tape:
@@ -186,9 +191,12 @@ class Layers:
                 created = [block for block in created if block is not out.block]
             # Without checkpointing the graph has saved them besides, and they stay.
             casts = {id(tensor.block) for tensor in graph.cache if tensor.refs == 1}
-            for block in created:
+            between = self._count - 2
+            if self._plan.offloads:
+                between = min(STASHED, between) if self._plan.checkpointing else 0
+            for block in created if between else ():
                 clone = tape.allocate(
-                    block.size, block.part, block.what, block.shape, block.dtype, block.count * (self._count - 2), stands_in=True,
+                    block.size, block.part, block.what, block.shape, block.dtype, block.count * between, stands_in=True,
                 )
                 (self._casts if id(block) in casts else self._between).append(clone)
         return out
