@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "record": {"run", "catalog", "dialects", "memory", "examine"},
     "linter": {*ALL_ROOMS, "examine", "record", "planning", "modeline", "suppressions"},
     "fixing": {"linter", "source", "findings", "rules"},
-    "listing": {"linter", "catalog"},
+    "listing": {"catalog", "fast_arguments", "rules", "settings"},
     "command": {*ALL_ROOMS, "linter", "discover", "record", "examine", "fixing", "survey", "settings", "task", "rewriting"},
     "cli": {"command", "listing", ""},
     "__main__": {"cli", "command", "fast_arguments"},

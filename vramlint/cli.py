@@ -106,6 +106,7 @@ def _shared(command: Any) -> Any:
 @click.option("--output-format", type=click.Choice(["full", "concise", "json", "sarif", "github"]), help="Default: full.")
 @click.option("--select", multiple=True, metavar="CODE", help="Only these rules (codes, their beginnings, names).")
 @click.option("--ignore", multiple=True, metavar="CODE", help="Not these rules.")
+@click.option("--rules", multiple=True, type=click.Path(), metavar="FILE", help="Rules of your own, besides ours.")
 @click.option("--fail-on", type=click.Choice(LEVELS), help="Exit 1 from this severity on; default: error.")
 @click.option("--strict", is_flag=True, help="Take warnings as errors.")
 @click.option("--exit-zero", is_flag=True, help="Exit 0 whatever is found.")

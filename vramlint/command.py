@@ -120,7 +120,7 @@ def run_estimate(options: dict[str, Any]) -> int:
             records.append(failed_record(found.path, "it is no training config that vramlint knows"))
     colour = _coloured(options, to_errors=False)
     say(render_estimate(records, options["output_format"], colour=colour))
-    return int(any(record["estimate"] is None for record in records))
+    return int(_says_faults(session) or any(record["estimate"] is None for record in records))
 
 
 def run_targets(options: dict[str, Any]) -> int:
@@ -142,7 +142,14 @@ def run_targets(options: dict[str, Any]) -> int:
         targets = lint.targets if lint.insists else cards(lint.reserve)
         records += [survey(subject, targets) for subject in subjects]
     say(render_survey(records, options["output_format"], colour=_coloured(options, to_errors=False)))
-    return int(any(record["error"] for record in records))
+    return int(_says_faults(session) or any(record["error"] for record in records))
+
+
+def _says_faults(session: Session) -> bool:
+    """Whether a configuration cannot be followed; that is said beside what these commands print."""
+    if session.findings:
+        say(render("concise", session.findings, session.files), to_errors=True)
+    return bool(session.findings)
 
 
 def _read(found: Found) -> bytes | SourceError:

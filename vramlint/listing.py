@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from vramlint.catalog import all_instances, all_models, all_targets, target_of_entry
-from vramlint.linter import load_rules
+from vramlint.fast_arguments import DEFAULTS
+from vramlint.rules import Rule
+from vramlint.settings import Session
 from vramlint.sizes import in_gib
 
 
@@ -30,12 +32,18 @@ def models_text() -> str:
 
 def rules_text() -> str:
     """One line per rule."""
-    return "".join(f"{rule.code}  {rule.severity:<7}  {rule.name:<30}  {rule.what}\n" for rule in load_rules().rules)
+    return "".join(f"{rule.code}  {rule.severity:<7}  {rule.name:<38}  {rule.what}\n" for rule in _rules())
+
+
+def _rules() -> list[Rule]:
+    """Ours, and those that the configuration of the current directory names."""
+    session = Session(DEFAULTS)
+    return session.settings_for("-").rules.rules
 
 
 def explanation(text: str) -> str | None:
-    """What a rule is about, why, when not to mind it, and an example; None if there is no such rule."""
-    found = [rule for rule in load_rules().rules if text in (rule.code, rule.name)]
+    """What a rule is about, why, when not to mind it, and where that is from; None if there is no such rule."""
+    found = [rule for rule in _rules() if text in (rule.code, rule.name)]
     if not found:
         return None
     content = found[0].data

@@ -105,8 +105,8 @@ class Session:
         return Settings(lint, rules, given.get("fail_on") or values.get("fail-on", "error"))
 
     def _with_own_rules(self, configuration: Configuration, report: _Report) -> RuleSet:
-        patterns = configuration.words("rules")
-        if not patterns:
+        patterns, given = configuration.words("rules"), self._given.get("rules", ())
+        if not patterns and not given:
             return self._base
         from vramlint.own_rules import load_own, paths_of  # noqa: PLC0415  # only where there are some
 
@@ -116,6 +116,8 @@ class Session:
             if not found:
                 report(f"no file is called {pattern}", configuration.place("rules", index))
             paths += found
+        for pattern in given:
+            paths += paths_of(pattern, os.getcwd())
         own = load_own(paths, self._base)
         self.files.update({file.path: file for file in own.files})
         self.findings += [finding_about(error, error.path, self._base) for error in own.errors]

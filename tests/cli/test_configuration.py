@@ -161,3 +161,12 @@ def test_estimate_takes_the_configuration_too(vramlint: Run, put: Put) -> None:
     put("train.yaml")
     put("vramlint.toml", 'target = "rtx3090"\n')
     assert target_of(vramlint("estimate", "--output-format", "json", "train.yaml")) == ["rtx3090"]
+
+
+@pytest.mark.parametrize("command", ["estimate", "targets"])
+def test_what_is_wrong_is_said_by_every_command(vramlint: Run, put: Put, command: str) -> None:
+    put("train.yaml")
+    put("vramlint.toml", 'targt = "rtx3090"\n')
+    done = vramlint(command, "train.yaml")
+    assert done.returncode == 1
+    assert "vramlint.toml:1:1: error VRM008" in done.stderr

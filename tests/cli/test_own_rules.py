@@ -93,3 +93,17 @@ def test_two_of_one_code_and_a_file_that_is_no_rule(vramlint: Run, put: Put, hou
     assert "the document takes a mapping, not a list" in text
     assert "house/broken.yaml:1:" in text
     assert "VRM006" in text
+
+
+def test_the_command_line_names_rules_too(vramlint: Run, put: Put) -> None:
+    put("train.yaml")
+    put("own.yaml", RULE)
+    done = vramlint("--rules", "own.yaml", "--select", "ACME001", "--output-format", "concise", "train.yaml")
+    assert "ACME001" in done.stdout
+    assert vramlint("--rules", "nowhere.yaml", "--select", "ACME001", "train.yaml").returncode == 1
+
+
+def test_they_are_listed_and_explained(vramlint: Run, house: Callable[[str], None]) -> None:
+    house(RULE)
+    assert "ACME001" in vramlint("--list-rules").stdout
+    assert "The shared cards are small." in vramlint("--explain", "ACME001").stdout
