@@ -95,8 +95,10 @@ def _loaded_as(run: Run, model: FoundModel | MissingModel | None) -> Run:
     return run
 
 
-def simulate(run: Run, model: FoundModel | MissingModel | None, target: Target | None) -> Estimate | NoEstimate:
-    """The estimate of one run; without a target, on `DEFAULT_CAPABILITY`."""
+def simulate(
+    run: Run, model: FoundModel | MissingModel | None, target: Target | None, *, replay: bool = True,
+) -> Estimate | NoEstimate:
+    """The estimate of one run; without a target, on `DEFAULT_CAPABILITY`. `replay` as in `memory.estimate`."""
     if "model_name_or_path" in run.unknown:
         return NoEstimate(f"the model is not known: {run.unknown['model_name_or_path']}", ("model_name_or_path",))
     if model is None:
@@ -104,7 +106,7 @@ def simulate(run: Run, model: FoundModel | MissingModel | None, target: Target |
     if isinstance(model, MissingModel):
         return NoEstimate(f"unknown model {model.name!r}: {model.why}", ("model_name_or_path",))
     capability = target.compute_capability if target else DEFAULT_CAPABILITY
-    return estimate(run, model.architecture, capability=capability)
+    return estimate(run, model.architecture, capability=capability, replay=replay)
 
 
 def numbers_of(subject: Subject, target: Target | None) -> Numbers:

@@ -10,14 +10,15 @@ from vramlint.dataclass import replace
 from vramlint.dialects import Refusal, to_operations
 from vramlint.examine import Subject, simulate
 from vramlint.findings import ABOUT_THE_FIT, Finding, Fix, Outcome, Safety
-from vramlint.memory import Estimate, NoEstimate
+from vramlint.memory import Band, Estimate, NoEstimate
 from vramlint.memory.verdict import verdict
-from vramlint.plan import Allowed, Move, Plan, Plans, growth, moves_for, needed_moves, search
+from vramlint.plan import Allowed, Move, OutcomeOf, Plan, Plans, growth, moves_for, needed_moves, search
 from vramlint.run import Change, Run, with_changes
 from vramlint.sizes import in_gib
 from vramlint.source import Operation, Refused, apply
 
-Estimates = dict[tuple[tuple[Change, ...], tuple[int, int]], Estimate | NoEstimate]
+MARGINS = (0.0, 0.04, 0.1)
+"""Added to the needs of a search whose plans did not fit when they were estimated in full."""
 SHOWN = 6
 """Plans, and single moves that help and are not enough, on one finding."""
 SUGGESTED = ("datacenter", "workstation", "consumer")
@@ -27,36 +28,62 @@ LEAST_CAPABILITY = (7, 0)
 
 
 class Estimator:
-    """Outcomes of changes to one run of a document; estimates are shared by cards of the same compute capability."""
+    """Outcomes of changes to one run of a document; estimates are shared by cards of the same compute capability.
 
-    __slots__ = ("_estimates", "_run", "_subject")
+    `rough` outcomes are for searching: the allocator is not replayed, its share is that of the unchanged run.
+    """
+
+    __slots__ = ("_exact", "_quick", "_run", "_subject")
 
     def __init__(self, run: Run, subject: Subject) -> None:
         self._run = run
         self._subject = subject
-        self._estimates: Estimates = {}
+        self._exact: dict[tuple[tuple[Change, ...], tuple[int, int]], Estimate | NoEstimate] = {}
+        self._quick: dict[tuple[tuple[Change, ...], tuple[int, int]], Estimate | NoEstimate] = {}
 
-    def estimate(self, changes: tuple[Change, ...], target: Target | None) -> Estimate | NoEstimate:
+    def estimate(self, changes: tuple[Change, ...], target: Target | None, *, replay: bool = True) -> Estimate | NoEstimate:
         """The estimate of the run with the changes made."""
+        known = self._exact if replay else self._quick
         key = (changes, target.compute_capability if target else (0, 0))
-        if key not in self._estimates:
-            self._estimates[key] = simulate(with_changes(self._run, changes), self._subject.model, target)
-        return self._estimates[key]
+        if key not in known:
+            run = with_changes(self._run, changes)
+            known[key] = self._exact.get(key) or simulate(run, self._subject.model, target, replay=replay)
+        return known[key]
 
-    def on(self, target: Target | None) -> Callable[[tuple[Change, ...]], Outcome | None]:
-        """What `plan` searches with: changes → outcome on that card."""
+    def on(self, target: Target | None) -> OutcomeOf:
+        """Changes → outcome on that card."""
 
         def outcome_of(changes: tuple[Change, ...]) -> Outcome | None:
             result = self.estimate(changes, target)
-            if isinstance(result, NoEstimate):
+            return None if isinstance(result, NoEstimate) else _outcome(result.device, target)
+
+        return outcome_of
+
+    def rough(self, target: Target, margin: float) -> OutcomeOf:
+        """What `plan` searches with; `margin` is added to the need, as a share."""
+        start = self.estimate((), target)
+
+        def outcome_of(changes: tuple[Change, ...]) -> Outcome | None:
+            if not changes:
+                return self.on(target)(())
+            result = self.estimate(changes, target, replay=False)
+            if isinstance(result, NoEstimate) or isinstance(start, NoEstimate):
                 return None
-            judged = verdict(result.device, target.usable) if target else None
-            return Outcome(result.device.low, result.device.typical, result.device.high, judged)
+            low, typical, high = (
+                int(getattr(result.allocated, end) * getattr(start.required, end) / getattr(start.allocated, end) * (1 + margin))
+                + getattr(result.context, end) for end in ("low", "typical", "high")
+            )
+            return _outcome(Band(low, typical, max(typical, high)), target)
 
         return outcome_of
 
 
-def plans_for(run: Run, subject: Subject, target: Target | None, allowed: Mapping[str, bool], estimator: Estimator) -> Plans:
+def _outcome(device: Band, target: Target | None) -> Outcome:
+    judged = verdict(device, target.usable) if target else None
+    return Outcome(device.low, device.typical, device.high, judged)
+
+
+def plans_for(run: Run, subject: Subject, target: Target, allowed: Mapping[str, bool], estimator: Estimator) -> Plans:
     """The plans of moves that the dialect has keys for."""
     known = Allowed(**{name: allowed[name] for name in Allowed.__match_args__ if name in allowed})
     needed = needed_moves(run, known)
@@ -67,7 +94,21 @@ def plans_for(run: Run, subject: Subject, target: Target | None, allowed: Mappin
         steps = list(axis)
         if not isinstance(_operations(subject, steps[0].changes), Refusal):
             sayable += steps
-    return search(sayable, estimator.on(target), always=needed)
+    proven: list[Plan] = []
+    found = Plans(None)
+    for margin in MARGINS:
+        found = search(sayable, estimator.rough(target, margin), always=needed)
+        likely = [plan for plan in (found.best, *found.alternatives) if plan is not None]
+        proven = [exact for plan in likely if (exact := _proven(plan, target, estimator)) is not None]
+        if proven or not likely:
+            break
+    return Plans(proven[0] if proven else None, tuple(proven[1:]), found.nearest, found.singles)
+
+
+def _proven(plan: Plan, target: Target, estimator: Estimator) -> Plan | None:
+    """The plan with the outcome of a full estimate, if that fits too."""
+    outcome = estimator.on(target)(plan.changes)
+    return Plan(plan.moves, outcome) if outcome is not None and outcome.verdict == "fits" else None
 
 
 def with_plans(finding: Finding, plans: Plans, target: Target, estimator: Estimator) -> Finding:

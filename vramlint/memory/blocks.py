@@ -10,8 +10,8 @@ from vramlint.dataclass import dataclass, replace
 class BlockShape:
     """One decoder layer.
 
-    `norm`: rms (HF's own fp32 arithmetic, then the weight), rms-fp32 (the weight in fp32 too), layer (torch's kernel). `mlp`: gated, plain, fused-gated (one gate_up
-    projection). `qkv`: split or fused. `sandwich`: norms after attention and mlp too. `post_only`: norms only there.
+    `norm`: rms (HF's own fp32 arithmetic, then the weight), rms-fp32 (the weight in fp32 too), layer (torch's kernel).
+    `mlp`: gated, plain, fused-gated (one gate_up projection). `qkv`: split or fused. `sandwich`: norms after attention and mlp too. `post_only`: norms only there.
     `parallel`: attention and mlp read the same input. `attention_softcap`: eager attention caps its scores by a tanh.
     `names`: the projections' module names.
     """

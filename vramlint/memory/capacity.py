@@ -35,10 +35,15 @@ def required_of(tape: Tape, before: Tape | None, allocated: Band, *, recomputes:
     plenty.play(events, 0, UNLIMITED)
     peak, reserved = plenty.allocated_peak * UNIT + small, plenty.reserved_peak * UNIT + small
     if not PLAUSIBLE[0] * tape.peak.total < peak < PLAUSIBLE[1] * tape.peak.total:
-        typical = max(allocated.low, int(allocated.typical * SHARE) + 16 * MIB)
-        return Band(allocated.low, typical, max(typical, int(allocated.high * LARGEST_SHARE) + 64 * MIB))
+        return required_without_replay(allocated)
     least, certain = _least(events, plenty, peak, reserved, small) if recomputes else (reserved, 0)
     return _band(allocated, least, certain, reserved)
+
+
+def required_without_replay(allocated: Band) -> Band:
+    """The band where nothing is replayed: a measured share of the peak allocated."""
+    typical = max(allocated.low, int(allocated.typical * SHARE) + 16 * MIB)
+    return Band(allocated.low, typical, max(typical, int(allocated.high * LARGEST_SHARE) + 64 * MIB))
 
 
 def _least(events: list[Event], plenty: Allocator, peak: int, reserved: int, small: int) -> tuple[int, int]:

@@ -91,9 +91,8 @@ class Layer:
                 rotated.append(rope(graph, tensor))
                 graph.drop(tensor)
             query, key = rotated
-        attended = attention(
-            graph, setting, query, key, value, a.num_attention_heads, a.num_key_value_heads, mask, softcap=block.attention_softcap,
-        )
+        heads, groups = a.num_attention_heads, a.num_key_value_heads
+        attended = attention(graph, setting, query, key, value, heads, groups, mask, softcap=block.attention_softcap)
         out = linear(graph, setting, attended, output, f"{name}.{output.name}.out")
         graph.drop(attended)
         return out

@@ -14,7 +14,6 @@ from vramlint.memory.optimizers import Optimizer, state_size
 from vramlint.memory.parameters import Projection, Weight
 from vramlint.memory.tape import Block, Span, Tape
 
-
 STASHED = 5
 """Saved tensors still on the card while they are copied to the host (trl 1.16, OffloadActivations, max_fwd_stash_size)."""
 
@@ -121,7 +120,6 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
         output, gradient = loss_in_full(
             graph, setting, normed, a.vocab_size, plan.head, trained_head, plan.block.final_softcap, outer.end_autocast,
         )
-        graph.drop(normed)
     tape.phase = "backward of the head"
     if accumulated:
         # What a weight already has takes the new gradient in; the new one is there for a moment only.
