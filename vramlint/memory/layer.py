@@ -5,7 +5,7 @@ from __future__ import annotations
 from vramlint.catalog import Architecture
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.blocks import BlockShape
-from vramlint.memory.operations import Setting, activation, add, attention, linear, multiply, norm, rope
+from vramlint.memory.operations import Setting, activation, add, attention, dropout, linear, multiply, norm, rope
 from vramlint.memory.parameters import Projection
 
 
@@ -92,10 +92,11 @@ class Layer:
                 graph.drop(tensor)
             query, key = rotated
         heads, groups = a.num_attention_heads, a.num_key_value_heads
-        attended = attention(graph, setting, query, key, value, heads, groups, mask, softcap=block.attention_softcap)
+        attended = attention(graph, setting, query, key, value, heads, groups, mask, softcap=block.attention_softcap,
+                             dropped=a.attention_dropout)
         out = linear(graph, setting, attended, output, f"{name}.{output.name}.out")
         graph.drop(attended)
-        return out
+        return dropout(graph, out, a.hidden_dropout, "output of attention")
 
     def _qk_norm(self, graph: Graph, tensor: Tensor, name: str) -> Tensor:
         kind = self._block.norm if self._block.norm.startswith("rms") else "rms"
@@ -145,7 +146,7 @@ class Layer:
             graph.drop(wide)
         out = linear(graph, setting, inner, down, f"{name}.{down.name}.down")
         graph.drop(inner)
-        return out
+        return dropout(graph, out, self._architecture.hidden_dropout, "output of the MLP")
 
     def _gated(self, graph: Graph, gate: Tensor, up: Tensor, kind: str | None) -> Tensor:
         """The product of both halves; `kind` is the activation of the first where that is still to come."""

@@ -49,6 +49,17 @@ def cast(graph: Graph, tensor: Tensor, dtype: str, what: str) -> Tensor:
     return graph.record(made, (tensor,))
 
 
+def dropout(graph: Graph, tensor: Tensor, share: float, what: str) -> Tensor:
+    """`native_dropout`: keeps a mask of one byte an element; takes over `tensor`, and is it where nothing is dropped."""
+    if not share:
+        return tensor
+    made = graph.tensor(tensor.shape, tensor.dtype, f"{what} after dropout")
+    mask = graph.tensor(tensor.shape, "bool", f"dropout mask of {what}", needs_grad=False)
+    graph.record(made, (tensor,), saved=(mask,))
+    graph.drop(mask, tensor)
+    return made
+
+
 def add(graph: Graph, first: Tensor, second: Tensor, what: str) -> Tensor:
     """`first + second`: saves nothing, the gradient passes through."""
     made = graph.tensor(first.shape, promoted(first.dtype, second.dtype), what)
@@ -112,6 +123,7 @@ def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projectio
         graph.drop(base)
         base = clone
     source = cast(graph, hidden, setting.adapter, "LoRA's input in its own dtype")
+    given = graph.hold(source)  # `x` of peft's forward, which lives until that returns
     if setting.dropout:
         dropped = graph.tensor(source.shape, source.dtype, "LoRA's input after dropout")
         mask = graph.tensor(source.shape, "bool", "LoRA's dropout mask", needs_grad=False)
@@ -126,7 +138,7 @@ def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projectio
     graph.record(scaled, (up,))
     graph.drop(up)
     total = add(graph, base, scaled, f"output of {projection.name}")
-    graph.drop(base, scaled)
+    graph.drop(base, scaled, given)
     if total.dtype != base.dtype:
         lower = cast(graph, total, base.dtype, f"output of {projection.name}")
         graph.drop(total)
@@ -149,7 +161,7 @@ def _plain(
         saved.append(weight)
     made = graph.tensor((*hidden.shape[:-1], outputs), compute, "output of a projection")
     weights = ((name, inputs * outputs * BYTES[compute], inputs * outputs * BYTES[dtype], 1),) if trained else ()
-    graph.record(made, (source,), saved=tuple(saved), weights=weights)
+    graph.record(made, (source,), saved=tuple(saved), weights=weights, weights_first=True)
     graph.drop(source)
     if weight is not None:
         graph.drop(weight)
@@ -185,7 +197,7 @@ def rope(graph: Graph, hidden: Tensor) -> Tensor:
 
 def attention(
     graph: Graph, setting: Setting, query: Tensor, key: Tensor, value: Tensor, heads: int, groups: int, mask: Tensor | None,
-    *, softcap: bool = False,
+    *, softcap: bool = False, dropped: float = 0.0,
 ) -> Tensor:
     """Attention proper; takes over its three inputs. Shapes: batch × length × width."""
     compute = setting.autocast or query.dtype
@@ -196,7 +208,7 @@ def attention(
     if groups != heads and repeats:
         key, value = (_repeated(graph, tensor, width) for tensor in (key, value))
     if setting.attention == "eager":
-        return _eager(graph, query, key, value, heads, compute, softcap)
+        return _eager(graph, query, key, value, heads, compute, softcap, dropped)
     if setting.attention == "math":
         return _math(graph, query, key, value, heads, compute)
     inputs = []
@@ -227,7 +239,7 @@ def _repeated(graph: Graph, tensor: Tensor, width: int) -> Tensor:
 
 
 def _eager(
-    graph: Graph, query: Tensor, key: Tensor, value: Tensor, heads: int, compute: str, softcap: bool,
+    graph: Graph, query: Tensor, key: Tensor, value: Tensor, heads: int, compute: str, softcap: bool, dropped: float,
 ) -> Tensor:
     """`eager_attention_forward`: the scores are there in full, in fp32 for the softmax."""
     batch, length, width = query.shape
@@ -262,6 +274,7 @@ def _eager(
     graph.record(upper, (masked,), saved=(upper,), temporary=prod(square) * 4)
     lower = cast(graph, upper, query.dtype, "attention probabilities")
     graph.drop(masked, upper)
+    lower = dropout(graph, lower, dropped, "attention probabilities")
     made = graph.tensor((batch, length, width), compute, "output of attention")
     graph.record(made, (lower, value), saved=(lower, value))
     graph.drop(lower, value)

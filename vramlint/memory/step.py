@@ -9,7 +9,7 @@ from vramlint.memory.blocks import BlockShape
 from vramlint.memory.dtypes import BYTES
 from vramlint.memory.layer import Layer
 from vramlint.memory.loss import loss_in_chunks, loss_in_full, loss_of_trl
-from vramlint.memory.operations import Setting, norm
+from vramlint.memory.operations import Setting, dropout, norm
 from vramlint.memory.optimizers import Optimizer, state_size
 from vramlint.memory.parameters import Projection, Weight
 from vramlint.memory.tape import Block, Span, Tape
@@ -97,6 +97,8 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     shape = (setting.batch, setting.length, a.hidden_size)
     embedding = next(weight for weight in plan.weights if weight.name == "embedding")
     hidden = graph.tensor(shape, embedding.dtype, "embedded tokens", needs_grad=False)
+    hidden.needs_grad = plan.embeds_gradient
+    hidden = dropout(graph, hidden, float(str(a.extra.get("embd_pdrop") or 0)), "embedded tokens")
     hidden.needs_grad = plan.embeds_gradient
     mask = None
     if setting.masked:
