@@ -92,6 +92,9 @@ def _page(rule: Rule) -> Iterator[str]:
     yield ""
     yield content["why"]
     yield ""
+    if "seen" in content:
+        yield from ["What the library says, as `python -m lab.rule_facts` saw it:", ""]
+        yield from _block(content["seen"], "text")
     yield "## When not to"
     yield ""
     yield content["when_not_to"]

@@ -48,6 +48,8 @@ def explanation(text: str) -> str | None:
         return None
     content = found[0].data
     parts = [f"{content['code']} [{content['name']}], {content['severity']}", content["what"], content["why"]]
+    if "seen" in content:
+        parts.append(f"The library says: {content['seen']}")
     if content.get("when"):
         parts.append(f"Fires when: {content['when']}")
     parts += [f"Fix: {fix['title']} ({fix['safety']})" for fix in content.get("fixes", ())]
