@@ -85,14 +85,17 @@ def quantize(model: Any, case: Mapping[str, Any]) -> None:
     four = case["bits"] == 4
     compute = torch.float16 if case["amp"] == "fp16" else torch.bfloat16
     for name, module in list(model.named_modules()):
-        if type(module) is not torch.nn.Linear or name.endswith(NOT_QUANTIZED):
+        # transformers quantises gpt2's Conv1D too, the weight transposed (integrations/bitsandbytes.py, 5.17)
+        conv1d = isinstance(module, transformers.pytorch_utils.Conv1D)
+        if not (conv1d or type(module) is torch.nn.Linear) or name.endswith(NOT_QUANTIZED):
             continue
+        inputs, outputs = module.weight.shape if conv1d else module.weight.shape[::-1]
         bias = module.bias is not None
         if four:
-            weight = torch.empty_like(module.weight, device="cuda").normal_(std=0.02)
+            weight = torch.empty((outputs, inputs), dtype=module.weight.dtype, device="cuda").normal_(std=0.02)
             linear = bitsandbytes.nn.Linear4bit(
-                module.in_features,
-                module.out_features,
+                inputs,
+                outputs,
                 bias=bias,
                 compute_dtype=compute,
                 compress_statistics=case["double_quant"],
@@ -111,11 +114,11 @@ def quantize(model: Any, case: Mapping[str, Any]) -> None:
             del weight
         else:
             linear = bitsandbytes.nn.Linear8bitLt(
-                module.in_features, module.out_features, bias=bias, has_fp16_weights=False, threshold=6.0, device="meta"
+                inputs, outputs, bias=bias, has_fp16_weights=False, threshold=6.0, device="meta"
             )
             # bitsandbytes quantises when a weight is moved to the device; from_pretrained moves it from the host
             linear.weight = bitsandbytes.nn.Int8Params(
-                torch.zeros(module.weight.shape, dtype=torch.float16), requires_grad=False, has_fp16_weights=False
+                torch.zeros((outputs, inputs), dtype=torch.float16), requires_grad=False, has_fp16_weights=False
             ).to("cuda")
         linear.bias = module.bias
         parent, _, last = name.rpartition(".")

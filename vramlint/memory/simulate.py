@@ -178,7 +178,6 @@ def _spread(
         (plan.optimizer.blockwise, 0.12, "optim", "8-bit optimizer states of embeddings differ between versions"),
         (plan.optimizer.paged or plan.optimizer.factored, 0.12, "optim", "its temporaries are simulated roughly"),
         (run.lora_dropout > 0, 0.05, "lora_dropout", "dropout keeps a mask per adapter"),
-        (plan.block.conv1d and run.load_in_4bit, 0.4, "load_in_4bit", "Conv1D layers may stay unquantised"),
     ):
         if applies:
             above += wider
