@@ -24,11 +24,12 @@ class Tensor:
 class Operation:
     """One recorded operation: what its backward needs and makes."""
 
-    __slots__ = ("inputs", "output", "overwrites", "passes", "pieces", "saved", "temporary", "weights")
+    __slots__ = ("inputs", "output", "overwrites", "passes", "pieces", "saved", "temporary", "weights", "weights_first")
 
     def __init__(
         self, output: Tensor, inputs: tuple[Tensor, ...], saved: tuple[Tensor, ...], passes: bool, temporary: int,
         weights: tuple[tuple[str, int, int, int], ...], pieces: int = 1, overwrites: bool = False,
+        weights_first: bool = False,
     ) -> None:
         self.output = output
         self.inputs = inputs
@@ -38,6 +39,7 @@ class Operation:
         self.weights = weights
         self.pieces = pieces
         self.overwrites = overwrites
+        self.weights_first = weights_first
 
 
 class Graph:
@@ -75,18 +77,20 @@ class Graph:
     def record(
         self, output: Tensor, inputs: tuple[Tensor, ...], *, saved: tuple[Tensor, ...] = (), passes: bool = False,
         temporary: int = 0, weights: tuple[tuple[str, int, int, int], ...] = (), pieces: int = 1, overwrites: bool = False,
+        weights_first: bool = False,
     ) -> Tensor:
         """Note an operation; saved tensors are held until its backward.
 
         `passes`: the gradient goes through unchanged. `temporary`: bytes that its backward needs for a moment, in `pieces`.
-        `weights`: (name, bytes of the gradient as computed, bytes as kept, elements) of each trained parameter.
+        `weights`: (name, bytes of the gradient as computed, bytes as kept, elements) of each trained parameter;
+        their gradients come before those of the inputs where `weights_first` (mm's backward; addmm's the other way round).
         """
         wanted = tuple(tensor for tensor in inputs if tensor.needs_grad)
         output.needs_grad = bool(wanted or weights) and self.recording
         if output.needs_grad:
             for tensor in saved:
                 tensor.refs += 1
-            self.operations.append(Operation(output, wanted, saved, passes, temporary, weights, pieces, overwrites))
+            self.operations.append(Operation(output, wanted, saved, passes, temporary, weights, pieces, overwrites, weights_first))
         return output
 
     def backward(self, output: Tensor, gradient: Tensor) -> dict[int, Tensor]:
@@ -104,13 +108,15 @@ class Graph:
             temporary = tape.allocate(
                 operation.temporary // operation.pieces, "activations", "backward temporaries", count=operation.pieces,
             ) if operation.temporary else None
+            if operation.weights_first:
+                self._weight_gradients(operation)
             for tensor in operation.inputs:
                 if operation.overwrites and tensor in operation.saved and id(tensor) not in gradients:
                     gradients[id(tensor)] = self.hold(tensor)  # the kernel writes the gradient over what was saved
                     continue
                 self._accumulate(gradients, tensor, received, operation.passes)
-            for name, computed, kept, count in operation.weights:
-                self._weight_gradient(name, computed, kept, count)
+            if not operation.weights_first:
+                self._weight_gradients(operation)
             if temporary is not None:
                 tape.free(temporary)
             self.drop(*operation.saved, received)
@@ -127,6 +133,10 @@ class Graph:
             self.drop(made)
         else:
             gradients[id(tensor)] = made
+
+    def _weight_gradients(self, operation: Operation) -> None:
+        for name, computed, kept, count in operation.weights:
+            self._weight_gradient(name, computed, kept, count)
 
     def _weight_gradient(self, name: str, computed: int, kept: int, count: int) -> None:
         tape = self.tape

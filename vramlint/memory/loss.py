@@ -22,7 +22,7 @@ def loss_in_full(
 ) -> tuple[Tensor, Tensor]:
     """`ForCausalLMLoss` of transformers 5.17: (the logits as the graph knows them, their gradient), both in place.
 
-    Plays logits → fp32 → log-softmax, then the loss's own backward.
+    Takes over `hidden`. Plays logits → fp32 → log-softmax, then the loss's own backward.
     """
     width = hidden.shape[-1]
     compute = setting.autocast or promoted(hidden.dtype, head)
@@ -37,7 +37,8 @@ def loss_in_full(
     logits = graph.tensor(shape, compute, "logits", part="logits")
     size = vocabulary * width
     weights = (("head", size * BYTES[compute], size * BYTES[head], 1),) if trained else ()
-    graph.record(logits, (source,), saved=(source,) if trained else (), weights=weights)
+    saved = [tensor for tensor, needed in ((source, trained), (weight, True)) if tensor is not None and needed]
+    graph.record(logits, (source,), saved=tuple(saved), weights=weights, weights_first=True)
     if source is not hidden:
         graph.drop(source)
     if softcap:
@@ -64,10 +65,13 @@ def loss_in_full(
     graph.drop(*shifted)
     if upper is not logits:
         graph.drop(upper)
+    graph.drop(hidden)
     leave()
+    if weight is not None:
+        graph.drop(weight)
+    copy = None
     if setting.autocast:
         copy = graph.tensor(shape, "float32", "logits returned in fp32", part="logits", needs_grad=False)
-        graph.drop(copy)
     phase, graph.tape.phase = graph.tape.phase, "backward of the loss"
     output = Tensor(None, shape, compute, True)
     output.needs_grad = logits.needs_grad
@@ -76,6 +80,8 @@ def loss_in_full(
             operation.output = output
     if logits.refs:
         graph.drop(logits)
+    if copy is not None:
+        graph.drop(copy)
     first = graph.tensor(shape, loss_dtype, "gradient of the log-softmax", part="logits", needs_grad=False)
     gradient = graph.tensor(shape, loss_dtype, "gradient of the logits in fp32", part="logits", needs_grad=False)
     graph.drop(first, soft)
@@ -85,8 +91,6 @@ def loss_in_full(
         lower = graph.tensor(shape, dtype, "gradient of the logits", part="logits", needs_grad=False)
         graph.drop(gradient)
         gradient = lower
-    if weight is not None:
-        graph.cache.append(weight)
     graph.tape.phase = phase
     return output, gradient
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vramlint.memory.allocator import Event
+from vramlint.memory.allocator import EMPTY_CACHE, Event
 from vramlint.memory.tape import Block, Span, Tape
 
 Layer = dict[int, int]
@@ -17,6 +17,7 @@ Template = list[tuple[int, int]]
 NOTHING = 0
 SMALL = 1 << 20
 SMALL_SEGMENT = 2 << 20
+PACKED = "4 bits"
 
 
 class Pass:
@@ -65,14 +66,30 @@ class Unrolled:
             end = start + 1
             while count > 1 and end < len(blocks) and blocks[end].count == count:
                 end += 1
-            group = [block for block in blocks[start:end] if block.size > SMALL]
+            group = [block for block in blocks[start:end] if block.size > SMALL or block.dtype == PACKED]
             for block in group:
                 self._held[id(block)] = []
                 self._kept.add(id(block))
             for _ in range(count):
                 for block in group:
-                    self._held[id(block)].append(self._new(block.size))
+                    if block.dtype == PACKED:
+                        self._pack(block)
+                    else:
+                        self._held[id(block)].append(self._new(block.size))
             start = end
+
+    def _pack(self, block: Block) -> None:
+        """A weight is brought to the card in 16 bits and packed there (transformers 5.17, quantizers/quantizer_bnb_4bit.py)."""
+        whole = block.size * 4
+        loaded = self._new(whole) if whole > SMALL else NOTHING
+        if block.size > SMALL:
+            self._held[id(block)].append(self._new(block.size))
+        if loaded:
+            self.events.append((loaded, 0))
+
+    def empty_cache(self) -> None:
+        """What is wholly free goes back, as when the Trainer begins."""
+        self.events.append(EMPTY_CACHE)
 
     def load_workspaces(self, blocks: Sequence[Block]) -> None:
         """cuBLAS's: one for the program's thread now, one for autograd's when it first multiplies (each has a handle)."""
@@ -259,7 +276,9 @@ def unroll(tape: Tape, before: Tape | None = None, *, whole: bool = False) -> li
     earlier = None if before is None else Pass(before)
     loaded = tape.played[:now.begin]
     unrolled = Unrolled(whole=whole)
-    unrolled.load([block for block in loaded if block.part not in ("optimizer", "gradients", "workspace")])
+    unrolled.load([block for block in loaded if block.part == "weights"])
+    unrolled.empty_cache()
+    unrolled.load([block for block in loaded if block.part not in ("weights", "optimizer", "gradients", "workspace")])
     unrolled.load_workspaces([block for block in loaded if block.part == "workspace"])
     states = [block for block in loaded if block.part == "optimizer"]
     for number in range(2):
