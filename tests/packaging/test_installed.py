@@ -19,6 +19,17 @@ pytestmark = pytest.mark.packaging
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "examples" / "reference" / "train.yaml"
 
+OWN_RULE = """\
+code: ACME001
+name: some-length
+severity: warning
+when: run.max_length > 1
+message: "{run.max_length} tokens"
+what: A length.
+why: To see that the schemas are there.
+when_not_to: Never.
+"""
+
 
 def lints_the_reference(installed: Any, directory: Path, run: Callable[..., Any]) -> None:
     """From a directory with nothing else in it: too large for an rtx3070, not for an rtx3090."""
@@ -27,6 +38,10 @@ def lints_the_reference(installed: Any, directory: Path, run: Callable[..., Any]
     assert "[does-not-fit]" in error.stdout
     assert error.stderr == ""
     run(installed.command, "--target", "rtx3090", "train.yaml", cwd=directory, expect=0)
+    (directory / "vramlint.toml").write_text('target = "rtx3090"\nrules = ["own.yaml"]\nselect = ["ACME"]\n')
+    (directory / "own.yaml").write_text(OWN_RULE)
+    found = run(installed.command, "train.yaml", cwd=directory, expect=0)
+    assert "warning ACME001 [some-length] 512 tokens" in found.stdout
 
 
 @pytest.mark.parametrize("archive", ["wheel", "sdist"])
