@@ -9,16 +9,19 @@ from vramlint.memory.tape import Block, Tape
 
 
 class Tensor:
-    """A tensor on the tape; its memory goes when its last reference does."""
+    """A tensor on the tape; its memory goes when its last reference does. A view keeps its `base`."""
 
-    __slots__ = ("block", "dtype", "needs_grad", "refs", "shape")
+    __slots__ = ("base", "block", "dtype", "needs_grad", "refs", "shape")
 
-    def __init__(self, block: Block | None, shape: tuple[int, ...], dtype: str, needs_grad: bool) -> None:
+    def __init__(
+        self, block: Block | None, shape: tuple[int, ...], dtype: str, needs_grad: bool, base: Tensor | None = None,
+    ) -> None:
         self.block = block
         self.shape = shape
         self.dtype = dtype
         self.needs_grad = needs_grad
         self.refs = 1
+        self.base = base
 
 
 class Operation:
@@ -61,6 +64,11 @@ class Graph:
         block = self.tape.allocate(prod(shape) * BYTES[dtype], part, what, shape, dtype)
         return Tensor(block, shape, dtype, needs_grad and self.recording)
 
+    def view(self, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """A part of `tensor`, which lives as long as any of its views."""
+        made = Tensor(None, shape, tensor.dtype, tensor.needs_grad, self.hold(tensor))
+        return self.record(made, (tensor,))
+
     def hold(self, tensor: Tensor) -> Tensor:
         """One reference more."""
         tensor.refs += 1
@@ -73,6 +81,9 @@ class Graph:
             if tensor.refs == 0 and tensor.block is not None:
                 self.tape.free(tensor.block)
                 tensor.block = None
+            if tensor.refs == 0 and tensor.base is not None:
+                self.drop(tensor.base)
+                tensor.base = None
 
     def record(
         self, output: Tensor, inputs: tuple[Tensor, ...], *, saved: tuple[Tensor, ...] = (), passes: bool = False,
@@ -90,7 +101,9 @@ class Graph:
         if output.needs_grad:
             for tensor in saved:
                 tensor.refs += 1
-            self.operations.append(Operation(output, wanted, saved, passes, temporary, weights, pieces, overwrites, weights_first))
+            self.operations.append(
+                Operation(output, wanted, saved, passes, temporary, weights, pieces, overwrites, weights_first),
+            )
         return output
 
     def backward(self, output: Tensor, gradient: Tensor) -> dict[int, Tensor]:

@@ -108,11 +108,7 @@ class Layer:
         """Views of one tensor, which lives as long as any of them."""
         a = self._architecture
         widths = (a.num_attention_heads, a.num_key_value_heads, a.num_key_value_heads)
-        views = []
-        for heads in widths:
-            view = Tensor(None, (*fused.shape[:-1], heads * a.head_dim), fused.dtype, fused.needs_grad)
-            graph.record(view, (fused,), saved=(fused,))
-            views.append(view)
+        views = [graph.view(fused, (*fused.shape[:-1], heads * a.head_dim)) for heads in widths]
         graph.drop(fused)
         return views
 
@@ -135,7 +131,7 @@ class Layer:
             fused = linear(graph, setting, hidden, both, f"{name}.gate_up")
             graph.drop(hidden)
             half = (*fused.shape[:-1], fused.shape[-1] // 2)
-            gated, upper = (graph.record(Tensor(None, half, fused.dtype, True), (fused,), saved=(fused,)) for _ in "gu")
+            gated, upper = (graph.view(fused, half) for _ in range(2))
             graph.drop(fused)
             inner = self._gated(graph, gated, upper, kind)
         else:
