@@ -6,20 +6,17 @@ Read off transformers 5.17.0 (trainer.py, modeling_utils.py), TRL 1.16.0 (traine
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from vramlint.dialects.gather import Gathered
+from vramlint.dialects.adaptor import Adaptor
 from vramlint.dialects.recognised import Origin
+from vramlint.dialects.settlement import Settlement
+from vramlint.dialects.steps import GENERATING, packed, reentrant, reference, sharding, turned_on
 from vramlint.dialects.tables import is_below
 from vramlint.dialects.walk import Reading
-from vramlint.run import Value
 from vramlint.source import Document
 
 ADAPTER_KEYS = (
     "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save", "use_dora", "use_rslora",
 )
-PREFERENCE = ("trl-dpo", "trl-kto")
-GENERATING = ("trl-grpo", "trl-rloo")
 CHUNKING = {"trl": "1.7"}
 """Since this version TRL's SFTTrainer never holds all logits, whatever `loss_type` says."""
 
@@ -52,41 +49,32 @@ def classes_for(reading: Reading, trainer: str) -> list[str]:
     return chain
 
 
-class Settlement:
-    """One trainer's run in the making: `values` in force, `unknown`, and where what is not written comes from."""
+class HuggingFace(Adaptor):
+    """Scripts, TRL's command line and nested files, told apart by what they call and name."""
 
-    def __init__(self, gathered: Gathered, trainer: str, stack: Mapping[str, str], values: dict[str, Value]) -> None:
-        self.said = gathered
-        self.trainer = trainer
-        self.stack = stack
-        self.values = values
-        self.unknown = {key: why for key, why in gathered.unknown.items() if not key.startswith("_")}
-        self.origins: dict[str, Origin] = {}
-        self.notes: list[str] = []
-        self.open: dict[str, str] = {}
+    def skipped(self, document: Document) -> frozenset[str]:
+        """Models loaded behind the trainer."""
+        return skipped(document)
 
-    def infer(self, key: str, value: Value, why: str) -> None:
-        """Set what follows from other keys, unless it is said."""
-        if not self.said.is_said(key):
-            self.values[key] = value
-            self.origins[key] = Origin("inferred", why=why)
+    def classes_for(self, reading: Reading, trainer: str) -> list[str]:
+        """The classes of the trainer, as the kind of file has them."""
+        return classes_for(reading, trainer)
 
-    def doubt(self, key: str, why: str) -> None:
-        """Mark a key as unknown."""
-        self.unknown.setdefault(key, why)
+    def settle(self, it: Settlement, reading: Reading) -> None:
+        """Fill in what follows; in the order in which the keys depend on one another."""
+        is_trl = it.trainer.startswith("trl-")
+        flat = not reading.python and "ModelConfig" in classes_for(reading, it.trainer)
+        _precision(it)
+        _adapters(it, is_trl=is_trl, flat=flat)
+        _quantisation(it, is_trl=is_trl, flat=flat, python=reading.python)
+        _checkpointing(it, is_trl=is_trl)
+        _sequence(it, is_trl=is_trl)
+        _loss(it)
+        reference(it)
+        sharding(it)
 
 
-def settle(it: Settlement, *, flat: bool, python: bool) -> None:
-    """Fill in what follows; in the order in which the keys depend on one another."""
-    is_trl = it.trainer.startswith("trl-")
-    _precision(it)
-    _adapters(it, is_trl=is_trl, flat=flat)
-    _quantisation(it, is_trl=is_trl, flat=flat, python=python)
-    _checkpointing(it, is_trl=is_trl)
-    _sequence(it, is_trl=is_trl)
-    _loss(it)
-    _reference(it)
-    _sharding(it)
+ADAPTOR = HuggingFace()
 
 
 def _precision(it: Settlement) -> None:
@@ -132,32 +120,19 @@ def _checkpointing(it: Settlement, *, is_trl: bool) -> None:
     if from_call and not by_trainer and "_prepare_checkpointing" in it.said.unknown:
         it.doubt("gradient_checkpointing", it.said.unknown["_prepare_checkpointing"])
     if from_call and not by_trainer and said.get("_prepare_checkpointing", True):
-        _turned_on(it, "prepare_model_for_kbit_training turns it on", said.get("_prepare_reentrant", True))
+        turned_on(it, "prepare_model_for_kbit_training turns it on", said.get("_prepare_reentrant", True))
     elif said.get("_enabled_checkpointing") and not by_trainer:
-        _turned_on(it, "gradient_checkpointing_enable() is called", said.get("_enabled_reentrant", False))
+        turned_on(it, "gradient_checkpointing_enable() is called", said.get("_enabled_reentrant", False))
     elif by_trainer and not it.said.is_said("use_reentrant"):
-        old = is_below(it.stack, {"transformers": "5"}) and not (is_trl and not is_below(it.stack, {"trl": "0.22"}))
-        it.infer("use_reentrant", old, "transformers' default for checkpointing")
+        reentrant(it)
     if is_trl and values["use_peft"] and values["zero_stage"] == 3 and by_trainer:
         values["use_reentrant"] = True
         it.origins["use_reentrant"] = Origin("inferred", why="TRL forces it for adapters under ZeRO-3")
 
 
-def _turned_on(it: Settlement, why: str, reentrant: Value) -> None:
-    it.values["gradient_checkpointing"] = True
-    it.origins["gradient_checkpointing"] = Origin("inferred", why=why)
-    it.unknown.pop("gradient_checkpointing", None)
-    if not it.said.is_said("use_reentrant"):
-        it.values["use_reentrant"] = reentrant
-        it.origins["use_reentrant"] = Origin("inferred", why=why)
-
-
 def _sequence(it: Settlement, *, is_trl: bool) -> None:
     values = it.values
-    if values["packing"] and values["packing_strategy"] in ("bfd", "bfd_split"):
-        it.infer("padding_free", True, f"packing by {values['packing_strategy']} needs it")
-    if values["packing"] or values["padding_free"]:
-        it.infer("padding", False, "packed batches have nothing to pad")
+    packed(it)
     if it.said.is_said("max_length") and values["max_length"] is not None:
         return
     if not is_trl and "_length" in it.said.values:
@@ -190,24 +165,3 @@ def _loss(it: Settlement) -> None:
     if not it.said.is_said("loss_type"):
         why = "SFTTrainer of TRL computes the loss in chunks" if chunks else "the loss needs all logits"
         it.origins["loss_type"] = Origin("default", why=why)
-
-
-def _reference(it: Settlement) -> None:
-    """Whether a second model is held: not with adapters, which are switched off instead."""
-    values = it.values
-    if it.trainer in PREFERENCE:
-        held = not values["use_peft"] and not values["precompute_ref_log_probs"]
-        why = "TRL copies the model" if held else "adapters are switched off" if values["use_peft"] else "it ran before"
-        it.infer("reference_model", held, why)
-    elif it.trainer in GENERATING:
-        held = bool(values["beta"]) and not values["use_peft"]
-        it.infer("reference_model", held, "TRL holds a reference where beta is not 0 and no adapters are trained")
-
-
-def _sharding(it: Settlement) -> None:
-    deepspeed, fsdp = it.values["deepspeed"], it.values["fsdp"]
-    if isinstance(deepspeed, str) and not it.said.is_said("zero_stage"):
-        for key in ("zero_stage", "offload_optimizer", "offload_param"):
-            it.doubt(key, f"it stands in the DeepSpeed file {deepspeed}")
-    if isinstance(fsdp, str) and "offload" in fsdp:
-        it.infer("fsdp_offload", True, "fsdp says offload")

@@ -10,7 +10,9 @@ from vramlint.dialects.check import check
 from vramlint.dialects.gather import Gathered
 from vramlint.dialects.judge import UNKNOWN_KEYS, Verdict, judged
 from vramlint.dialects.recognised import SchemaProblem
+from vramlint.dialects.schemas import dialect_names
 from vramlint.dialects.tables import ABOUT, Json, Tables
+from vramlint.dialects.tables import tables as tables_of
 from vramlint.dialects.values import number, takes, word
 from vramlint.dialects.walk import MOST_DEPTH, Reading, Stray, said_elsewhere
 from vramlint.findings import Fix, Safety
@@ -44,7 +46,17 @@ def problems_of(reading: Reading, gathered: Gathered, *, closed: bool) -> Iterat
         yield _renamed(path, entry, note, document, others={e.key for e in section.node.entries})
     for key in tables.about.get("required", ()):
         if not gathered.is_said(key):
-            yield SchemaProblem("required", f"missing {key!r}", None, (), key, (_where(key, reading.python),))
+            name = local_name(tables, tables.at(reference), key)
+            yield SchemaProblem("required", f"missing {name!r}", None, (), name, (_where(name, reading.python),))
+
+
+def local_name(tables: Tables, node: Json, key: str) -> str:
+    """What a canonical key is called in a mapping of the dialect; its canonical name where it has none there."""
+    for name, described in tables.keys(node).items():
+        about = tables.resolved(described).get(ABOUT, {})
+        if about.get("key") == key and "renamed" not in about:
+            return name
+    return key
 
 
 def _where(key: str, python: bool) -> str:
@@ -162,7 +174,24 @@ def _unknown(tables: Tables, stray: Stray, document: Document, closed: bool) -> 
             (f"did you mean {meant!r}?",), (fix,),
         )
     if is_closed:
+        elsewhere = _of_another(tables, entry, section.schema) if is_root else None
+        if elsewhere is not None:
+            return _foreign(*elsewhere, stray)
         return SchemaProblem("unknown-key", f"unknown key {entry.key!r}", entry.key_span, stray.path)
+    return None
+
+
+def _of_another(tables: Tables, entry: Entry, here: Json) -> tuple[str, Entry, str | None] | None:
+    """The first other framework that has the key at its root, and what this one calls the same thing."""
+    for dialect in dialect_names():
+        if dialect == tables.name:
+            continue
+        other = tables_of(dialect)
+        described = other.property(other.root("yaml"), entry.key)
+        key = other.resolved(described).get(ABOUT, {}).get("key") if described else None
+        if key and not key.startswith("_"):
+            ours = local_name(tables, here, key)
+            return str(other.about.get("title", dialect)), entry, ours if ours in tables.keys(here) else None
     return None
 
 

@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from vramlint.dataclass import replace
-from vramlint.dialects import huggingface
+from vramlint.dialects.adaptor import adaptor_for
 from vramlint.dialects.comments import said_in_comments
-from vramlint.dialects.gather import Gathered, gather
-from vramlint.dialects.huggingface import Settlement, settle
+from vramlint.dialects.follows import follow
+from vramlint.dialects.gather import MARKED, Gathered, gather
+from vramlint.dialects.marks import dialects_of
 from vramlint.dialects.problems import problems_of
-from vramlint.dialects.recognised import Origin, Recognised
-from vramlint.dialects.schemas import dialect_names
-from vramlint.dialects.tables import Tables, tables
+from vramlint.dialects.recognised import Origin, Recognised, SchemaProblem
+from vramlint.dialects.settlement import Settlement
+from vramlint.dialects.tables import tables
 from vramlint.dialects.trainers import Trainers, trainers_of
 from vramlint.dialects.values import fitted_default
-from vramlint.dialects.walk import REPEATED, Reading, reading_of
+from vramlint.dialects.walk import Reading, reading_of
 from vramlint.run import Run, Value
 from vramlint.source import Document, Effective, SourceFile, Span, effective
 
@@ -39,45 +40,46 @@ def recognise(
         return None
     dialect = dialect or next((s.text for s in said_in_comments(file, document) if s.key == "dialect"), None)
     values = effective(file, document)
-    names = _names(values, file.format == "python")
-    for name in dialect_names() if dialect is None else (dialect,):
+    if dialect is not None:
         try:
-            known = tables(name)
+            return _read(_reading(dialect, document, values), overrides or {}, stack or {})
         except KeyError:
             return None
-        if dialect is not None or _is_in(known, names):
-            skipped = huggingface.skipped(document) if file.format == "python" else frozenset()
-            return _read(reading_of(known, document, values, skipped), overrides or {}, stack or {})
-    return None
+    names = dialects_of(values, file.format)
+    if not names:
+        return None
+    readings = [_reading(name, document, values) for name in names]
+    # Of several, the one that knows most of what the file says; it is said that there are others.
+    best = max(readings, key=lambda reading: len(reading.found.names))
+    found = _read(best, overrides or {}, stack or {})
+    if len(readings) == 1:
+        return found
+    return replace(found, problems=(_ambiguous(found, names), *found.problems))
 
 
-def _names(values: Effective, python: bool) -> frozenset[str]:
-    """The keys of the document: those of its root, and those one and two mappings down, plain and dotted."""
-    names: set[str] = set()
-    for key, (entry, _) in values.entries(values.root).items():
-        names.add(REPEATED.sub("", key) if python else key)
-        node = values.scalar(entry.value).node
-        if node.kind != "map" or python:
-            continue
-        for inner, (second, _) in values.entries(node).items():
-            names |= {inner, f"{key}.{inner}"}
-            below = values.scalar(second.value).node
-            if below.kind == "map":
-                names |= set(values.entries(below))
-    return frozenset(names)
+def _reading(dialect: str, document: Document, values: Effective) -> Reading:
+    """What the document says in a dialect's words. Raises `KeyError` if there is no such dialect."""
+    known = tables(dialect)
+    skipped = adaptor_for(dialect).skipped(document) if values.file.format == "python" else frozenset()
+    return reading_of(known, document, values, skipped)
 
 
-def _is_in(known: Tables, names: frozenset[str]) -> bool:
-    marks = known.about["recognise"]
-    if any(all(name in names for name in together) for together in marks["not"]):
-        return False
-    counts = {group: sum(name in names for name in marks[group]) for group in marks if group not in ("any", "not")}
-    return any(all(counts[group] >= least for group, least in needed.items()) for needed in marks["any"])
+def _ambiguous(found: Recognised, names: list[str]) -> SchemaProblem:
+    others = [name for name in names if name != found.dialect]
+    mark = "//" if found.document_span and found.document_span.path.endswith(".json") else "#"
+    return SchemaProblem(
+        "two-dialects", f"this may be a config of {' and of '.join(names)}; it is read as {found.dialect}", found.document_span,
+        (), None, (f"say which: `{mark} vramlint: dialect={found.dialect}` or --dialect {others[0]}",),
+    )
 
 
 def _read(reading: Reading, overrides: Mapping[str, Value], stack: Mapping[str, str]) -> Recognised:
     gathered = gather(reading, overrides)
-    trainers = trainers_of(reading, gathered.values.get("trainer"))
+    adaptor = adaptor_for(reading.tables.name)
+    stated = gathered.values.get("trainer")
+    trainers = adaptor.trainers(reading, stated) or trainers_of(reading, stated)
+    if "trainer" in gathered.unknown:
+        trainers = Trainers(("other",), gathered.unknown["trainer"])
     runs: list[Run] = []
     origins: dict[str, Origin] = {}
     notes = list(gathered.notes)
@@ -97,7 +99,7 @@ def _read(reading: Reading, overrides: Mapping[str, Value], stack: Mapping[str, 
             origins.setdefault(key, origin)
         notes += [note for note in settlement.notes if note not in notes]
     origins["trainer"] = gathered.origins.get("trainer") or Origin("inferred", why=trainers.why)
-    problems = [*gathered.problems, *problems_of(reading, gathered, closed=_closed(trainers, reading.python))]
+    problems = [*gathered.problems, *problems_of(reading, gathered, closed=_closed(reading, trainers))]
     return Recognised(
         reading.tables.name, tuple(runs), origins, tuple(problems), reading.document.index, _span(reading),
         "; ".join(open_facts) or None, tuple(notes),
@@ -108,8 +110,9 @@ def _settled(
     reading: Reading, gathered: Gathered, trainer: str, stack: Mapping[str, str],
 ) -> tuple[Settlement, dict[str, Origin]]:
     """The values in force under one trainer: said, else the default of its classes, else the run's own."""
-    classes = huggingface.classes_for(reading, trainer)
-    values: dict[str, Value] = {}
+    adaptor = adaptor_for(reading.tables.name)
+    classes = adaptor.classes_for(reading, trainer)
+    values = _marks(reading, gathered, classes, stack)
     origins: dict[str, Origin] = {}
     for key, own in RUN_DEFAULTS.items():
         if key in gathered.values:
@@ -119,14 +122,29 @@ def _settled(
         values[key] = own if default is None else fitted_default(key, default.value)
         origins[key] = Origin("default", why=default.why if default else "nothing in the file says otherwise")
     settlement = Settlement(gathered, trainer, stack, values)
-    is_flat = not reading.python and "ModelConfig" in classes
-    settle(settlement, flat=is_flat, python=reading.python)
+    follow(settlement, reading.tables.about.get("follows", []))
+    adaptor.settle(settlement, reading)
     return settlement, origins
 
 
-def _closed(trainers: Trainers, python: bool) -> bool:
-    """Whether a key that the classes lack means nothing: so in TRL's command line, not in a script of one's own."""
-    return not python and all(name.startswith("trl-") for name in trainers.candidates)
+def _marks(
+    reading: Reading, gathered: Gathered, classes: list[str], stack: Mapping[str, str],
+) -> dict[str, Value]:
+    """The dialect's own facts, said or by default."""
+    marks: dict[str, Value] = {key: value for key, value in gathered.values.items() if key.startswith(MARKED)}
+    for key in reading.tables.marks(classes):
+        default = reading.tables.default(key, classes, stack)
+        if default is not None and key not in gathered.unknown:
+            marks.setdefault(key, default.value)
+    return marks
+
+
+def _closed(reading: Reading, trainers: Trainers) -> bool:
+    """Whether a key that the classes lack means nothing: the schema says so, or it is TRL's command line."""
+    closed = reading.tables.about.get("closed", "trl")
+    if closed == "trl":
+        return not reading.python and all(name.startswith("trl-") for name in trainers.candidates)
+    return bool(closed) and not reading.python
 
 
 def _span(reading: Reading) -> Span | None:

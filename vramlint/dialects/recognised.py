@@ -30,7 +30,7 @@ class Origin:
 class SchemaProblem:
     """One place where a document does not say what its framework takes; `kind` picks the rule that reports it.
 
-    kinds: unknown-key, type, enum, minimum, required, number-as-text, renamed-key, foreign-key.
+    kinds: unknown-key, type, enum, minimum, required, number-as-text, renamed-key, foreign-key, two-dialects.
     """
 
     kind: str

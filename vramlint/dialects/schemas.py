@@ -12,22 +12,22 @@ from vramlint import data
 SUFFIX = ".schema.json"
 COMPILED = "schemas.json"
 RUN = "run"
+MARKS = '"recognise":'
+DECODER = json.JSONDecoder()
 NO_DIALECTS = frozenset({RUN, "config", "rule"})
 """Schemas of what is ours: the vocabulary, vramlint's own configuration, and rules."""
 
 
 @functools.cache
 def schema_json(name: str) -> dict[str, Any]:
-    """The JSON Schema `name`: `run` or a dialect. Raises `KeyError` for an unknown name."""
-    compiled = _compiled()
-    if compiled is not None:
-        loaded: dict[str, Any] = json.loads(compiled[name])
-        return loaded
-    try:
-        with open(os.path.join(data.source_directory("schemas"), name + SUFFIX), encoding="utf-8") as file:
-            loaded = json.load(file)
-    except FileNotFoundError:
-        raise KeyError(name) from None
+    """The JSON Schema `name`: `run` or a dialect. Raises `KeyError` for an unknown name.
+
+    A dialect that says `x-vramlint.extends` may refer to the definitions of the one it names as if they were its own.
+    """
+    loaded: dict[str, Any] = json.loads(_text(name))
+    base = loaded.get("x-vramlint", {}).get("extends")
+    if base is not None:
+        loaded["$defs"] = {**schema_json(base)["$defs"], **loaded.get("$defs", {})}
     return loaded
 
 
@@ -42,6 +42,18 @@ def dialect_names() -> tuple[str, ...]:
     return tuple(sorted(found - NO_DIALECTS))
 
 
+@functools.cache
+def dialect_marks() -> dict[str, dict[str, Any]]:
+    """What each dialect is recognised by, without parsing the rest of its schema."""
+    marks = {}
+    for name in dialect_names():
+        text = _text(name)
+        start = text.find(MARKS)
+        if start >= 0:
+            marks[name] = DECODER.raw_decode(text, text.index("{", start + len(MARKS)))[0]
+    return marks
+
+
 def run_schema() -> dict[str, Any]:
     """`schemas/run.schema.json`: the canonical keys with type, enum, unit, bounds, default and description."""
     return schema_json(RUN)
@@ -51,6 +63,18 @@ def run_keys() -> dict[str, dict[str, Any]]:
     """The canonical keys and what each may hold."""
     keys: dict[str, dict[str, Any]] = run_schema()["properties"]
     return keys
+
+
+@functools.cache
+def _text(name: str) -> str:
+    compiled = _compiled()
+    if compiled is not None:
+        return compiled[name]
+    try:
+        with open(os.path.join(data.source_directory("schemas"), name + SUFFIX), encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise KeyError(name) from None
 
 
 @functools.cache

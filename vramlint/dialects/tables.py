@@ -12,6 +12,9 @@ from vramlint.dialects.schemas import schema_json
 
 Json = dict[str, Any]
 ABOUT = "x-vramlint"
+WHOLE = "#"
+"""The class that is the schema's root with all that is nested in it."""
+MOST_NESTED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +103,7 @@ class Tables:
                 for older in found.get(ABOUT, {}).get("history", ()):
                     if is_below(stack, older["below"]):
                         value = older["default"]
-                about = self.resolved(self.schema["$defs"][name]).get(ABOUT, {})
-                return Default(value, str(about.get("from", name)))
+                return Default(value, self._source(name, found))
         return None
 
     def class_keys(self, name: str) -> dict[str, Json]:
@@ -109,12 +111,32 @@ class Tables:
         known = self._defaults.get(name)
         if known is None:
             known = self._defaults[name] = {}
-            for node in self.keys(self.schema["$defs"][name]).values():
-                own = self.resolved(node)
-                key = own.get(ABOUT, {}).get("key")
-                if key and "default" in own:
-                    known[key] = own
+            self._collect(self.schema if name == WHOLE else self.schema["$defs"][name], known, 0, nested=name == WHOLE)
         return known
+
+    def marks(self, classes: Sequence[str]) -> list[str]:
+        """The dialect's own facts among the keys that have a default."""
+        return [key for name in classes for key in self.class_keys(name) if key.startswith("_")]
+
+    def _collect(self, node: Json, known: dict[str, Json], depth: int, *, nested: bool) -> None:
+        """The properties with a canonical key and a default; of a whole schema also those of the mappings in it."""
+        inner = []
+        for described in self.keys(node).values():
+            own = self.resolved(described)
+            key = own.get(ABOUT, {}).get("key")
+            if key and "default" in own:
+                known.setdefault(key, own)
+            if nested and depth < MOST_NESTED and "properties" in own:
+                inner.append(own)
+        for own in inner:
+            self._collect(own, known, depth + 1, nested=True)
+
+    def _source(self, name: str, found: Json) -> str:
+        """Whose default it is, as findings say it: the class, or the file that the property or the schema names."""
+        own = found.get(ABOUT, {}).get("source")
+        if name == WHOLE:
+            return str(own or self.about.get("source", self.name))
+        return str(own or self.resolved(self.schema["$defs"][name]).get(ABOUT, {}).get("from", name))
 
 
 def is_below(stack: Mapping[str, str], bounds: Mapping[str, str]) -> bool:

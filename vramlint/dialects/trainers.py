@@ -34,6 +34,10 @@ def trainers_of(reading: Reading, stated: Value) -> Trainers:
     if isinstance(stated, str):
         return Trainers((stated,), "stated")
     tables, found = reading.tables, reading.found
+    if "trainer" in tables.about:
+        name = str(tables.about["trainer"])
+        title = tables.about.get("title", tables.name)
+        return Trainers((name,), f"{title} trains with {IN_WORDS.get(name, 'a loop of its own')}")
     called = [section for section in found.sections if "trainer" in section.about]
     if called:
         names = tuple(dict.fromkeys(str(section.about["trainer"]) for section in called))

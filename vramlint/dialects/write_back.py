@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vramlint.dataclass import dataclass
-from vramlint.dialects import huggingface
+from vramlint.dialects.adaptor import adaptor_for
+from vramlint.dialects.gather import MARKED
 from vramlint.dialects.recognised import Recognised
-from vramlint.dialects.tables import ABOUT, Json, tables
-from vramlint.dialects.values import word
+from vramlint.dialects.tables import ABOUT, WHOLE, Json, tables
+from vramlint.dialects.values import number, word
 from vramlint.dialects.walk import Reading, Section, reading_of
 from vramlint.run import Change, Value
 from vramlint.source import (
@@ -52,10 +53,15 @@ def to_operations(
     """
     known = tables(recognised.dialect)
     values = effective(file, document)
-    skipped = huggingface.skipped(document) if file.format == "python" else frozenset()
-    writer = _Writer(reading_of(known, document, values, skipped), recognised)
+    adaptor = adaptor_for(recognised.dialect)
+    skipped = adaptor.skipped(document) if file.format == "python" else frozenset()
+    reading = reading_of(known, document, values, skipped)
+    writer = _Writer(reading, recognised)
+    rewritten = adaptor.rewritten(reading, recognised.runs[0], changes)
+    if isinstance(rewritten, str):
+        return Refusal(rewritten)
     operations: list[Operation] = []
-    for change in changes:
+    for change in rewritten:
         made = writer.operation(change)
         if isinstance(made, Refusal):
             return made
@@ -77,6 +83,8 @@ class _Writer:
 
     def operation(self, change: Change) -> Operation | Refusal | None:
         """The operation for one change; None where the file already says or means it."""
+        if change.key.startswith(MARKED):
+            return self._mark(change)
         origin = self._recognised.origins.get(change.key)
         kind = origin.kind if origin else "default"
         path = origin.path if origin else None
@@ -94,6 +102,15 @@ class _Writer:
         if kind == "inferred" and path:
             return Refusal(f"it follows from {path[-1]}, which would have to go")
         return self._insert(change)
+
+    def _mark(self, change: Change) -> Operation | Refusal | None:
+        """A key that is no canonical one: a fact of the dialect's own, which its adaptor asks to be changed."""
+        place = next((w for w in self._found.written if w.key == change.key and not w.implied), None)
+        if place is None:
+            return None if change.delete else self._insert(change)
+        if place.via is not None:
+            return Refusal(f"{place.path[-1]} is inherited from elsewhere in the file")
+        return Delete(place.path, self._document.index) if change.delete else self._set(place.path, change)
 
     def _set(self, path: Path, change: Change) -> Operation | Refusal:
         name = str(path[-1])
@@ -121,7 +138,7 @@ class _Writer:
 
     def _home(self, key: str) -> Home | None:
         """The first mapping, in the order of the classes of the run, that may hold the key under one of its names."""
-        classes = huggingface.classes_for(self._reading, self._recognised.runs[0].trainer)
+        classes = adaptor_for(self._tables.name).classes_for(self._reading, self._recognised.runs[0].trainer)
         sections = [s for s in self._found.sections if s.node.kind == "map" and s.node.style != "module"]
         found = []
         for section in sections:
@@ -144,6 +161,8 @@ class _Writer:
         return (of_class, place if self._reading.python else 0, -kin, int(section.path == ()), int(name != key))
 
     def _of_class(self, class_name: str, name: str, key: str) -> bool:
+        if class_name == WHOLE:
+            return True
         described = self._tables.keys(self._tables.schema["$defs"][class_name]).get(name)
         return described is not None and self._tables.resolved(described).get(ABOUT, {}).get("key") == key
 
@@ -169,17 +188,21 @@ class _Writer:
         words: dict[str, Value] = described.get(ABOUT, {}).get("values", {})
         if self._reading.python and isinstance(value, str) and node is not None and node.style == "attribute":
             return Expression(f"torch.{value}")
-        allowed = described.get("enum")
-        if allowed is not None and not isinstance(value, tuple) and value not in allowed:
+        allowed, kinds = described.get("enum"), described.get("type", [])
+        means_another = not isinstance(value, tuple) and words.get(word(value), value) != value
+        is_unheard = allowed is not None and not isinstance(value, tuple) and value not in allowed
+        if means_another or is_unheard or (isinstance(value, bool) and kinds == "string"):
             meant = [w for w, canonical in words.items() if canonical == value]
-            if not meant:
-                return Refusal(f"{key} cannot be {word(value)} here")
-            return meant[0]
-        kinds = described.get("type", [])
-        if isinstance(value, bool) and kinds == "string":
-            meant = [w for w, canonical in words.items() if canonical == value]
-            return meant[0] if meant else Refusal(f"{key} cannot be {word(value)} here")
+            return _as_data(meant[0], kinds) if meant else Refusal(f"{key} cannot be {word(value)} here")
         return plain(value)
+
+
+def _as_data(text: str, kinds: str | list[str]) -> PlainValue:
+    """A value word of a schema as the data that it spells, where the key takes data of that type."""
+    literal = {"true": True, "false": False, "null": None}
+    if text in literal and ("boolean" in kinds or text == "null"):
+        return literal[text]
+    return number(text) if "integer" in kinds or "number" in kinds else text
 
 
 def plain(value: Value) -> PlainValue:
