@@ -63,6 +63,7 @@ NOT_ON_THE_MAIN_PATH = {
     "importlib.metadata", "importlib.resources", "typing_extensions", "asyncio", "unittest", "socket", "http", "pathlib",
     "click", "inspect", "dataclasses",
     "difflib", "tempfile", "shutil", "subprocess", "logging",
+    "tomllib", "tomli", "fnmatch", "glob",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -31,12 +31,14 @@ def render(report: Report) -> str:
 
 
 def _rule(rule: RuleText) -> dict[str, Any]:
-    return {
+    described = {
         "id": rule.code,
         "name": rule.name,
         "shortDescription": {"text": rule.what},
         "defaultConfiguration": {"level": LEVELS[rule.severity]},
     }
+    explanation = getattr(rule, "explanation", None)
+    return {**described, "help": {"text": explanation}} if explanation else described
 
 
 def _undescribed(report: Report, known: set[str]) -> list[dict[str, Any]]:

@@ -36,6 +36,11 @@ class Rule:
         self._types = types
         self._compiled: dict[str, Expression] = {}
 
+    @property
+    def explanation(self) -> str:
+        """Why it matters and when not to mind it, in two paragraphs."""
+        return f"{self.data.get('why', '')}\n\nWhen not to: {self.data.get('when_not_to', '')}"
+
     def expression(self, source: str) -> Expression:
         """A compiled expression of this rule."""
         if source not in self._compiled:
