@@ -13,6 +13,7 @@ class BlockShape:
     `norm`: rms (HF's own fp32 arithmetic, then the weight), rms-fp32 (the weight in fp32 too), layer (torch's kernel).
     `mlp`: gated, plain, fused-gated (one gate_up projection). `qkv`: split or fused. `sandwich`: norms after attention and mlp too. `post_only`: norms only there.
     `parallel`: attention and mlp read the same input. `attention_softcap`: eager attention caps its scores by a tanh.
+    `partial_rope`: positions on some of each head, put together by `cat`, whose layout the attention's output then copies.
     `names`: the projections' module names.
     """
 
@@ -25,6 +26,7 @@ class BlockShape:
     shared_norm: bool = False
     qk_norm: str = ""
     rope: bool = True
+    partial_rope: bool = False
     learned_positions: int = 0
     scaled_residual: bool = False
     lm_head_bias: bool = False
@@ -47,17 +49,17 @@ BLOCKS: dict[str, BlockShape] = {
     "gemma": replace(LLAMA, norm="rms-fp32"),
     "gemma2": replace(LLAMA, sandwich=True, norm="rms-fp32", final_softcap=True, attention_softcap=True),
     "gemma3_text": replace(LLAMA, sandwich=True, norm="rms-fp32", qk_norm="head"),
-    "phi3": replace(LLAMA, qkv="fused", mlp="fused-gated", names=("qkv_proj", "o_proj", "gate_up_proj", "down_proj")),
-    "phi": BlockShape(norm="layer", mlp="plain", parallel=True, shared_norm=True, lm_head_bias=True,
+    "phi3": replace(LLAMA, partial_rope=True, qkv="fused", mlp="fused-gated", names=("qkv_proj", "o_proj", "gate_up_proj", "down_proj")),
+    "phi": BlockShape(partial_rope=True, norm="layer", mlp="plain", parallel=True, shared_norm=True, lm_head_bias=True,
                       names=("q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2")),
-    "gpt_neox": BlockShape(norm="layer", mlp="plain", qkv="fused", parallel=True,
+    "gpt_neox": BlockShape(partial_rope=True, norm="layer", mlp="plain", qkv="fused", parallel=True,
                            names=("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")),
     "gpt2": BlockShape(norm="layer", mlp="plain", qkv="fused", rope=False, learned_positions=1, conv1d=True,
                        names=("c_attn", "c_proj", "c_fc", "c_proj")),
     "opt": BlockShape(norm="layer", mlp="plain", rope=False, learned_positions=1, names=PLAIN_NAMES),
     "starcoder2": BlockShape(norm="layer", mlp="plain",
                              names=("q_proj", "k_proj", "v_proj", "o_proj", "c_fc", "c_proj")),
-    "stablelm": BlockShape(norm="layer", mlp="gated"),
+    "stablelm": BlockShape(partial_rope=True, norm="layer", mlp="gated"),
     "cohere": BlockShape(norm="layer", mlp="gated", parallel=True, shared_norm=True),
 }
 

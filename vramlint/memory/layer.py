@@ -94,6 +94,11 @@ class Layer:
         heads, groups = a.num_attention_heads, a.num_key_value_heads
         attended = attention(graph, setting, query, key, value, heads, groups, mask, softcap=block.attention_softcap,
                              dropped=a.attention_dropout)
+        if block.partial_rope and mask is None:  # the flash kernel keeps the layout of its queries; the masked one does not
+            copied = graph.tensor(attended.shape, attended.dtype, "output of attention, in its own layout")
+            graph.record(copied, (attended,), passes=True)
+            graph.drop(attended)
+            attended = copied
         out = linear(graph, setting, attended, output, f"{name}.{output.name}.out")
         graph.drop(attended)
         return dropout(graph, out, a.hidden_dropout, "output of attention")

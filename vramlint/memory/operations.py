@@ -122,7 +122,9 @@ def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projectio
         graph.record(clone, (base,), passes=True)
         graph.drop(base)
         base = clone
-    source = cast(graph, hidden, setting.adapter, "LoRA's input in its own dtype")
+    # On a quantised base peft leaves the input to autocast (0.21, tuners/lora/bnb.py, requires_conversion).
+    own = hidden.dtype if setting.bits and setting.autocast else setting.adapter
+    source = cast(graph, hidden, own, "LoRA's input in its own dtype")
     given = graph.hold(source)  # `x` of peft's forward, which lives until that returns
     if setting.dropout:
         dropped = graph.tensor(source.shape, source.dtype, "LoRA's input after dropout")
