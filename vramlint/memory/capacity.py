@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from vramlint.memory.allocator import UNIT, UNLIMITED, Allocator, Event, snapshots
 from vramlint.memory.estimate import Band
 from vramlint.memory.replay import small_segments, unroll
@@ -20,14 +22,25 @@ SHARE, LARGEST_SHARE = 1.05, 1.2
 MIB = 1 << 20
 
 
-def required_of(tape: Tape, before: Tape | None, allocated: Band, *, recomputes: bool) -> Band:
-    """The band of the least capacity in bytes.
+class Replayed(NamedTuple):
+    """Bytes, of two steps on the allocator.
 
-    `recomputes`: with checkpointing. Without, nothing that would be worth giving back is free at the fullest moment, and the
-    run needs what it reserves where memory is plenty: on 23 measured rows within 0.5 % in the median, 1.3 % in nine of ten.
+    `least`: the capacity found, to within `uncertain`. `reserved`: what the run takes where memory is plenty. `rests`: what
+    of the blocks was not asked for at the fullest moment (large blocks keep a rest of up to 1 MiB, allocator.py).
+    """
 
-    `before` is the tape of a micro step whose gradients `tape` adds to, None where there is only one. `allocated` is the
-    band of the peak allocated, whose own width `required` has as well.
+    least: int
+    uncertain: int
+    reserved: int
+    rests: int
+
+
+def replayed(tape: Tape, before: Tape | None, *, recomputes: bool) -> Replayed | None:
+    """The tape on the allocator, or None where what is replayed is not what was played.
+
+    `before` is the tape of a micro step whose gradients `tape` adds to, None where there is only one. `recomputes`: with
+    checkpointing. Without, nothing that would be worth giving back is free at the fullest moment, and the run needs what it
+    reserves where memory is plenty: on 23 measured rows within 0.5 % in the median, 1.3 % in nine of ten.
     """
     events = unroll(tape, before)
     small = small_segments(tape)
@@ -35,15 +48,35 @@ def required_of(tape: Tape, before: Tape | None, allocated: Band, *, recomputes:
     plenty.play(events, 0, UNLIMITED)
     peak, reserved = plenty.allocated_peak * UNIT + small, plenty.reserved_peak * UNIT + small
     if not PLAUSIBLE[0] * tape.peak.total < peak < PLAUSIBLE[1] * tape.peak.total:
-        return required_without_replay(allocated)
-    least, certain = _least(events, plenty, peak, reserved, small) if recomputes else (reserved, 0)
-    return _band(allocated, least, certain, reserved)
+        return None
+    least, uncertain = _least(events, plenty, peak, reserved, small) if recomputes else (reserved, 0)
+    return Replayed(least, uncertain, reserved, plenty.allocated_peak * UNIT - _requested(events))
 
 
-def required_without_replay(allocated: Band) -> Band:
-    """The band where nothing is replayed: a measured share of the peak allocated."""
-    typical = max(allocated.low, int(allocated.typical * SHARE) + 16 * MIB)
-    return Band(allocated.low, typical, max(typical, int(allocated.high * LARGEST_SHARE) + 64 * MIB))
+def required_of(found: Replayed | None, allocated: Band) -> Band:
+    """The band of the least capacity in bytes; `allocated` is the band of the peak, whose own width this has as well.
+
+    Where nothing is replayed it is a measured share of the peak.
+    """
+    if found is None:
+        typical = max(allocated.low, int(allocated.typical * SHARE) + 16 * MIB)
+        return Band(allocated.low, typical, max(typical, int(allocated.high * LARGEST_SHARE) + 64 * MIB))
+    return _band(allocated, found)
+
+
+def _requested(events: list[Event]) -> int:
+    """The most bytes that were asked for at once."""
+    sizes: dict[int, int] = {}
+    current = peak = 0
+    for identifier, size in events:
+        if size > 0:
+            sizes[identifier] = size
+            current += size
+            if current > peak:  # noqa: PLR1730 — max() costs a call an event
+                peak = current
+        elif not size:
+            current -= sizes[identifier]
+    return peak
 
 
 def _least(events: list[Event], plenty: Allocator, peak: int, reserved: int, small: int) -> tuple[int, int]:
@@ -66,8 +99,9 @@ def _least(events: list[Event], plenty: Allocator, peak: int, reserved: int, sma
     return (high + max(low, peak)) // 2 if high < reserved else reserved, high - low
 
 
-def _band(allocated: Band, least: int, uncertain: int, reserved: int) -> Band:
+def _band(allocated: Band, found: Replayed) -> Band:
+    least = found.least
     below = int((allocated.typical - allocated.low) * least / allocated.typical)
     above = int((allocated.high - allocated.typical) * least / allocated.typical)
-    lowest = max(allocated.low, least * 93 // 100 - uncertain - below)
-    return Band(lowest, max(lowest, least), max(least * 110 // 100, reserved) + above)
+    lowest = max(allocated.low, least * 93 // 100 - found.uncertain - below)
+    return Band(lowest, max(lowest, least), max(least * 110 // 100, found.reserved) + above)

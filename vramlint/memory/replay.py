@@ -18,6 +18,7 @@ NOTHING = 0
 SMALL = 1 << 20
 SMALL_SEGMENT = 2 << 20
 PACKED = "4 bits"
+EMBEDDINGS = "gradient of embedding"
 
 
 class Pass:
@@ -40,6 +41,14 @@ class Pass:
             name = "backward of the fused loss" if "backward of the fused loss" in phases else "backward of the layers"
         self.multiplies = phases.get(name, self.end - 1) + 1
         """Where autograd's thread first multiplies: behind the first thing that it allocates for that."""
+
+
+    def gradients(self) -> set[int]:
+        """What may stay until the optimizer's step: of a tied head and embedding, which share one, the head's."""
+        found = {id(block): block for block in self.played[self.begin:self.end] if block.part == "gradients"}
+        tied = all(block.what != "head" for block in self.played[:self.begin])
+        sizes = {block.size for block in found.values() if block.what != EMBEDDINGS}
+        return {key for key, block in found.items() if not (tied and block.what == EMBEDDINGS and block.size in sizes)}
 
 
 class Unrolled:
@@ -112,7 +121,8 @@ class Unrolled:
                 self._backward(span, layers.get(id(span.forward), []))
             position = span.end
         self._up_to(position, now.end)
-        self._gradients |= {id(block) for block in now.played[now.begin:now.end] if block.part == "gradients"}
+        if not self._gradients:  # else these have been added to those
+            self._gradients = now.gradients()
         self._end(self._kept | self._gradients)
 
     def optimize(self, now: Pass, states: Sequence[Block]) -> None:
@@ -233,6 +243,9 @@ class Unrolled:
             self._play_layer(template, layer)
             coming = layer.pop(gives, coming)
             found.append(layer)
+            if len(found) > span.keeps:
+                self.events.extend((identifier, 0) for identifier in found[-1 - span.keeps].values() if identifier)
+                found[-1 - span.keeps].clear()
         self._layers += found
         self._shared.update(found[-1] if found else ())
         self._held[takes] = [coming] if coming else []

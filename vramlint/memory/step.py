@@ -194,6 +194,7 @@ class Layers:
             between = self._count - 2
             if self._plan.offloads:
                 between = min(STASHED, between) if self._plan.checkpointing else 0
+            self._span.keeps = between
             for block in created if between else ():
                 clone = tape.allocate(
                     block.size, block.part, block.what, block.shape, block.dtype, block.count * between, stands_in=True,

@@ -35,9 +35,10 @@ class Span:
 
     `begin` and `end` are indices into the tape's `played`; `takes` and `gives` are the block that comes in from the layer
     before (backward: its gradient from the layer after) and the one that goes on. `forward` is a backward's other span.
+    `keeps`: how many of the layers still have on the card what their forward left, when that of all is done.
     """
 
-    __slots__ = ("begin", "end", "forward", "gives", "takes", "times")
+    __slots__ = ("begin", "end", "forward", "gives", "keeps", "takes", "times")
 
     def __init__(self, begin: int, end: int, times: int, takes: Block | None, gives: Block | None, forward: Span | None) -> None:
         self.begin = begin
@@ -46,6 +47,7 @@ class Span:
         self.takes = takes
         self.gives = gives
         self.forward = forward
+        self.keeps = times
 
 
 @dataclass(frozen=True, slots=True)
