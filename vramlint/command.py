@@ -52,7 +52,7 @@ def run_check(options: dict[str, Any]) -> int:
             records += [record for record in checked.records if record["estimate"] is not None]
             if checked.file is not None:
                 files[name] = checked.file
-        own = _strictly(own) if options["strict"] else own
+        own = _strictly(settings.graded(own)) if options["strict"] else settings.graded(own)
         failing |= _fails(own, settings.fail_on)
         findings += own
     failing |= _fails(session.findings, "error")

@@ -56,6 +56,12 @@ class Configuration:
                 span = entry.value.span if entry.value.kind == "scalar" else entry.key_span
         return span
 
+    def key_place(self, table: str, key: str) -> Span | None:
+        """Where a key of a table is written."""
+        entries = self.root.entries if self.root is not None else ()
+        node = next((entry.value for entry in entries if entry.key == table), None)
+        return next((entry.key_span for entry in (node.entries if node else ()) if entry.key == key), None)
+
 
 NONE = Configuration()
 

@@ -13,6 +13,9 @@ PASSED_OVER = frozenset({
     "node_modules", "__pycache__", "site-packages", "venv", "build", "dist", "wandb", "outputs", "checkpoints",
 })
 
+OWN = "vramlint.toml"
+"""Our own configuration, which may name the keys of a run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -38,7 +41,7 @@ def _walk(directory: str) -> Iterator[Found]:
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in PASSED_OVER)
         for name in sorted(names):
             path = os.path.join(root, name)
-            if name.endswith(SUFFIXES) and not name.startswith(".") and _is_regular(path):
+            if name.endswith(SUFFIXES) and not name.startswith(".") and name != OWN and _is_regular(path):
                 yield Found(path, named=False)
 
 

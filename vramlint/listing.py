@@ -54,5 +54,13 @@ def explanation(text: str) -> str | None:
         parts.append(f"Fires when: {content['when']}")
     parts += [f"Fix: {fix['title']} ({fix['safety']})" for fix in content.get("fixes", ())]
     parts.append(f"When not to: {content['when_not_to']}")
+    parts += [
+        f"{'It fires' if example['fires'] else 'It is silent'}:\n\n{_indented(example['config'])}"
+        for example in content.get("examples", ())
+    ]
     parts += [f"See: {reference}" for reference in content.get("references", ())]
     return "\n\n".join(parts) + "\n"
+
+
+def _indented(text: str) -> str:
+    return "".join(f"    {line}\n" for line in text.splitlines()).rstrip("\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from vramlint.catalog import Target, UnknownTarget, find_target
@@ -23,11 +23,18 @@ from vramlint.source import SourceFile, Span
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What to check a file for, with which rules, and from which severity on to fail."""
+    """What to check a file for, with which rules, from which severity on to fail, and which severities are others here."""
 
     lint: Options
     rules: RuleSet
     fail_on: Severity
+    severities: Mapping[str, Severity]
+
+    def graded(self, findings: Iterable[Finding]) -> list[Finding]:
+        """The findings, each of the severity that it has here."""
+        if not self.severities:
+            return list(findings)
+        return [replace(finding, severity=self.severities.get(finding.code, finding.severity)) for finding in findings]
 
 
 class Session:
@@ -71,7 +78,7 @@ class Session:
         if not spared:
             return settings
         codes = frozenset(settings.lint.codes or ()) - spared
-        return Settings(replace(settings.lint, codes=codes), settings.rules, settings.fail_on)
+        return replace(settings, lint=replace(settings.lint, codes=codes))
 
     def _check_given(self) -> None:
         model_config, dialect = self._given["model_config"], self._given["dialect"]
@@ -102,7 +109,8 @@ class Session:
             targets=targets, facts=facts, plans=self._plans, insists=bool(given["targets"]), reserve=reserve, dialect=dialect,
             codes=self._codes(configuration, rules, report),
         )
-        return Settings(lint, rules, given.get("fail_on") or values.get("fail-on", "error"))
+        fail_on = given.get("fail_on") or values.get("fail-on", "error")
+        return Settings(lint, rules, fail_on, _severities_of(configuration, rules, report))
 
     def _with_own_rules(self, configuration: Configuration, report: _Report) -> RuleSet:
         patterns, given = configuration.words("rules"), self._given.get("rules", ())
@@ -250,6 +258,17 @@ def _set_of(configuration: Configuration, report: _Report) -> dict[str, Value]:
             found[key] = set_value(key, text)
         except ValueError as error:
             report(str(error), configuration.place("set", key))
+    return found
+
+
+def _severities_of(configuration: Configuration, rules: RuleSet, report: _Report) -> dict[str, Severity]:
+    """What the table `severity` says, by code."""
+    found: dict[str, Severity] = {}
+    for text, severity in configuration.values.get("severity", {}).items():
+        meant = rules.named(text)
+        if not meant and not report.is_incomplete:
+            report(f"there is no rule {text!r}", configuration.key_place("severity", text), *_near(text, _words(rules)))
+        found.update({rule.code: severity for rule in meant})
     return found
 
 

@@ -104,7 +104,24 @@ def test_fail_on_reserve_set_and_format(vramlint: Run, put: Put) -> None:
     assert record["estimate"]["device"]["typical"] < plain["estimate"]["device"]["typical"]
 
 
+def test_a_severity_is_another_here(vramlint: Run, put: Put) -> None:
+    put("train.yaml")
+    put("vramlint.toml", '[severity]\neager-attention = "error"\n')
+    done = vramlint("--output-format", "concise", "train.yaml")
+    assert done.returncode == 1
+    assert "error VRM406" in done.stdout
+
+
+def test_our_own_file_is_no_training_config(vramlint: Run, put: Put) -> None:
+    keys = 'model_name_or_path = "x"\nper_device_train_batch_size = 1\nlearning_rate = 1e-4\nbf16 = true\n'
+    put("vramlint.toml", f"[set]\n{keys}")
+    assert as_json(vramlint, ".").stdout == as_json(vramlint, "--isolated", ".").stdout
+    assert json.loads(as_json(vramlint, ".").stdout)["files"] == []
+
+
 @pytest.mark.parametrize(("text", "place", "message"), [
+    ('[severity]\n"VRM9x" = "error"\n', "2:1", "there is no rule 'VRM9x'"),
+    ('[severity]\nVRM406 = "fatal"\n', "2:10", "VRM406 takes one of error, warning, info"),
     ('targt = "rtx3090"\n', "1:1", "unknown key 'targt'"),
     ('\ntarget = "rtx30700"\n', "2:10", "unknown target 'rtx30700'"),
     ("fail-on = 3\n", "1:11", "fail-on takes"),

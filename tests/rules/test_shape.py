@@ -23,6 +23,7 @@ SCHEMAS = {
 RULES = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "rules").glob("*.yaml"))]
 CONFIGURATION = {
     "target": ["rtx3070", "a100-80gb"], "reserve": "1GiB", "select": ["VRM2"], "ignore": [], "fail-on": "warning",
+    "severity": {"tight": "error"},
     "per-file-ignores": {"old/*.yaml": ["VRM4"]}, "output-format": "json", "dialect": "huggingface",
     "stack": {"trl": "1.16"}, "rules": ["house/*.yaml"], "set": {"max_length": 512, "bf16": True},
 }
