@@ -48,7 +48,7 @@ class Operation:
 class Graph:
     """Records operations in order and plays their backward. `recording` is off where no gradient is wanted."""
 
-    __slots__ = ("cache", "gradients", "operations", "recording", "tape")
+    __slots__ = ("cache", "gradients", "operations", "recording", "returned", "tape")
 
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
@@ -56,6 +56,7 @@ class Graph:
         self.recording = True
         self.gradients: dict[str, Block] = {}
         self.cache: list[Tensor] = []
+        self.returned: list[Tensor] = []  # what a layer's functions return besides and the layer holds until its end
 
     def tensor(
         self, shape: tuple[int, ...], dtype: str, what: str, *, part: str = "activations", needs_grad: bool = True,

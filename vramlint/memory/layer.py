@@ -24,6 +24,12 @@ class Layer:
 
     def forward(self, graph: Graph, hidden: Tensor, mask: Tensor | None, name: str) -> Tensor:
         """The layer's output; takes over `hidden`."""
+        out = self._played(graph, hidden, mask, name)
+        graph.drop(*graph.returned)
+        graph.returned.clear()
+        return out
+
+    def _played(self, graph: Graph, hidden: Tensor, mask: Tensor | None, name: str) -> Tensor:
         block, width = self._block, self._architecture.hidden_size
         count = 4 if block.qkv == "split" else 2
         attends, feeds = self._projections[:count], self._projections[count:]
@@ -75,7 +81,6 @@ class Layer:
         a, setting, block = self._architecture, self._setting, self._block
         *inputs, output = projections
         made = [linear(graph, setting, hidden, p, f"{name}.{p.name}.in") for p in inputs]
-        graph.drop(hidden)
         if block.qkv == "fused":
             query, key, value = self._split(graph, made[0])
         else:
@@ -89,8 +94,11 @@ class Layer:
                     rotated.append(tensor)
                     continue
                 rotated.append(rope(graph, tensor))
-                graph.drop(tensor)
+            if not setting.liger:
+                graph.drop(query, key)
             query, key = rotated
+        # What the caller passed and the function's own variables live until it returns.
+        variables = [graph.hold(tensor) for tensor in (query, key, value)]
         heads, groups = a.num_attention_heads, a.num_key_value_heads
         attended = attention(graph, setting, query, key, value, heads, groups, mask, softcap=block.attention_softcap,
                              dropped=a.attention_dropout)
@@ -100,7 +108,7 @@ class Layer:
             graph.drop(attended)
             attended = copied
         out = linear(graph, setting, attended, output, f"{name}.{output.name}.out")
-        graph.drop(attended)
+        graph.drop(attended, *variables, hidden)
         return dropout(graph, out, a.hidden_dropout, "output of attention")
 
     def _qk_norm(self, graph: Graph, tensor: Tensor, name: str) -> Tensor:
@@ -129,12 +137,10 @@ class Layer:
                 graph.drop(gated)
                 gated = active
             upper = linear(graph, setting, hidden, up, f"{name}.up")
-            graph.drop(hidden)
             inner = self._gated(graph, gated, upper, None if not setting.liger else kind)
         elif self._block.mlp == "fused-gated":
             both, down = projections
             fused = linear(graph, setting, hidden, both, f"{name}.gate_up")
-            graph.drop(hidden)
             half = (*fused.shape[:-1], fused.shape[-1] // 2)
             gated, upper = (graph.view(fused, half) for _ in range(2))
             graph.drop(fused)
@@ -142,11 +148,10 @@ class Layer:
         else:
             first, down = projections
             wide = linear(graph, setting, hidden, first, f"{name}.fc1")
-            graph.drop(hidden)
             inner = activation(graph, setting, wide, kind)
             graph.drop(wide)
         out = linear(graph, setting, inner, down, f"{name}.{down.name}.down")
-        graph.drop(inner)
+        graph.drop(inner, hidden)
         return dropout(graph, out, self._architecture.hidden_dropout, "output of the MLP")
 
     def _gated(self, graph: Graph, gate: Tensor, up: Tensor, kind: str | None) -> Tensor:

@@ -96,10 +96,9 @@ def norm(graph: Graph, setting: Setting, hidden: Tensor, kind: str, name: str, w
         graph.drop(weighted)
         return made
     lower = cast(graph, scaled, hidden.dtype, "normed hidden states")
-    graph.drop(scaled)
     made = graph.tensor(hidden.shape, promoted(lower.dtype, setting.norm_weight), "scaled hidden states")
     graph.record(made, (lower,), saved=(lower,) if setting.trained else (), weights=weights)
-    graph.drop(lower)
+    graph.drop(lower, scaled)
     return made
 
 
@@ -279,7 +278,8 @@ def _eager(
     lower = dropout(graph, lower, dropped, "attention probabilities")
     made = graph.tensor((batch, length, width), compute, "output of attention")
     graph.record(made, (lower, value), saved=(lower, value))
-    graph.drop(lower, value)
+    graph.returned.append(lower)  # `attn_weights`
+    graph.drop(value)
     return made
 
 
