@@ -195,7 +195,7 @@ def _checked(subject: Subject, numbers: Numbers, rules: RuleSet, options: Option
         written=frozenset(key for key, origin in subject.recognised.origins.items() if origin.kind in ("written", "set")),
     )
     findings = check(rules, facts, locate_in(subject.recognised))
-    estimator = Estimator(run, subject)
+    estimator = Estimator(run, subject.model)
     if target is not None and options.plans:
         if numbers.verdict in ("does-not-fit", "tight"):
             plans = plans_for(run, subject, target, allowed, estimator)

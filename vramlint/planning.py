@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import groupby
 
-from vramlint.catalog import FoundModel, Target, all_targets, target_of_entry
+from vramlint.catalog import FoundModel, MissingModel, Target, all_targets, target_of_entry
 from vramlint.dataclass import replace
 from vramlint.dialects import Refusal, to_operations
 from vramlint.examine import Subject, simulate
@@ -33,11 +33,11 @@ class Estimator:
     `rough` outcomes are for searching: the allocator is not replayed, its share is that of the unchanged run.
     """
 
-    __slots__ = ("_exact", "_quick", "_run", "_subject")
+    __slots__ = ("_exact", "_model", "_quick", "_run")
 
-    def __init__(self, run: Run, subject: Subject) -> None:
+    def __init__(self, run: Run, model: FoundModel | MissingModel | None) -> None:
         self._run = run
-        self._subject = subject
+        self._model = model
         self._exact: dict[tuple[tuple[Change, ...], tuple[int, int]], Estimate | NoEstimate] = {}
         self._quick: dict[tuple[tuple[Change, ...], tuple[int, int]], Estimate | NoEstimate] = {}
 
@@ -47,7 +47,7 @@ class Estimator:
         key = (changes, target.compute_capability if target else (0, 0))
         if key not in known:
             run = with_changes(self._run, changes)
-            known[key] = self._exact.get(key) or simulate(run, self._subject.model, target, replay=replay)
+            known[key] = self._exact.get(key) or simulate(run, self._model, target, replay=replay)
         return known[key]
 
     def on(self, target: Target | None) -> OutcomeOf:
@@ -84,20 +84,30 @@ def _outcome(device: Band, target: Target | None) -> Outcome:
 
 
 def plans_for(run: Run, subject: Subject, target: Target, allowed: Mapping[str, bool], estimator: Estimator) -> Plans:
-    """The plans of moves that the dialect has keys for."""
+    """The plans of moves that the document's dialect has keys for."""
+
+    def sayable(move: Move) -> bool:
+        return not isinstance(_operations(subject, move.changes), Refusal)
+
+    return plans_of(run, target, allowed, estimator, sayable)
+
+
+def plans_of(
+    run: Run, target: Target, allowed: Mapping[str, bool], estimator: Estimator, sayable: Callable[[Move], bool],
+) -> Plans:
+    """The plans of a run on a card; `sayable` is asked of the first move of each axis. Each is estimated in full."""
     known = Allowed(**{name: allowed[name] for name in Allowed.__match_args__ if name in allowed})
     needed = needed_moves(run, known)
     after = with_changes(run, [change for move in needed for change in move.changes])
-    moves = moves_for(after, known)
-    sayable: list[Move] = []
-    for _, axis in groupby(moves, key=lambda move: move.axis):
+    moves: list[Move] = []
+    for _, axis in groupby(moves_for(after, known), key=lambda move: move.axis):
         steps = list(axis)
-        if not isinstance(_operations(subject, steps[0].changes), Refusal):
-            sayable += steps
+        if sayable(steps[0]):
+            moves += steps
     proven: list[Plan] = []
     found = Plans(None)
     for margin in MARGINS:
-        found = search(sayable, estimator.rough(target, margin), always=needed)
+        found = search(moves, estimator.rough(target, margin), always=needed)
         likely = [plan for plan in (found.best, *found.alternatives) if plan is not None]
         proven = [exact for plan in likely if (exact := _proven(plan, target, estimator)) is not None]
         if proven or not likely:

@@ -30,7 +30,7 @@ def survey(subject: Subject, targets: Iterable[Target]) -> Record:
         if isinstance(result, NoEstimate):
             error = result.why
             break
-        estimator = estimators.setdefault(id(run), Estimator(run, subject))
+        estimator = estimators.setdefault(id(run), Estimator(run, subject.model))
         outcome_of = estimator.on(target)
         allowed = allowances(subject_model, target.compute_capability, target.vendor)
         plan = None
