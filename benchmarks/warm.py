@@ -1,4 +1,4 @@
-"""In one process: reading a file of 200 lines, and the estimate of an 8B model."""
+"""In one process: reading a file of 200 lines, the estimate of an 8B model, and the plan that makes it fit."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import statistics
 import time
 from collections.abc import Callable
 
-from vramlint.catalog import FoundModel, find_model
+from vramlint.catalog import FoundModel, Target, allowances, find_model, find_target
 from vramlint.memory import Estimate, estimate
+from vramlint.plan import Plans
+from vramlint.planning import Estimator, plans_of
 from vramlint.run import Run
 from vramlint.source import read
 
-TARGETS = {"estimate of an 8B model": 10.0}
+TARGETS = {"estimate of an 8B model": 10.0, "plan for an 8B model": 150.0}
 """Most milliseconds that a part may take."""
 REPEATS = 30
 
@@ -48,7 +50,20 @@ def parts() -> dict[str, Callable[[], object]]:
     return {
         "read 200 lines of YAML": lambda: read("train.yaml", text),
         "estimate of an 8B model": lambda: estimate(run, model.architecture),
+        "plan for an 8B model": lambda: planned(run, model),
     }
+
+
+def planned(run: Run, model: FoundModel) -> Plans:
+    """The plan for a card of 12 GiB, which takes several changes."""
+    card = find_target("rtx3060")
+    if not isinstance(card, Target):
+        raise TypeError(f"the catalogue lacks the card: {card}")
+    allowed = allowances(model.architecture, card.compute_capability, card.vendor)
+    plans = plans_of(run, card, allowed, Estimator(run, model), lambda _: True)
+    if plans.best is None:
+        raise ValueError("there is a plan: a 4-bit base")
+    return plans
 
 
 def two_hundred_lines() -> bytes:
