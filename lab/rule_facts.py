@@ -114,6 +114,7 @@ def failures(it: Runs) -> dict[str, tuple[Make, Make | None]]:
     lora = {"target_modules": ["q_proj", "v_proj"]}
     galore: dict[str, Any] = {"optim_target_modules": "all-linear"}
     eight = {"per_device_train_batch_size": 8}
+    best: dict[str, Any] = {"load_best_model_at_end": True, "eval_strategy": "steps", "eval_steps": 100}
     return {
         "VRM501": (lambda: it.arguments("TrainingArguments", bf16=True, fp16=True), lambda: it.plain(bf16=True)),
         "VRM502": (
@@ -151,6 +152,18 @@ def failures(it: Runs) -> dict[str, tuple[Make, Make | None]]:
             lambda: it.plain(optim="galore_adamw_layerwise", gradient_accumulation_steps=2, **galore), None,
         ),
         "VRM531": (lambda: it.plain(optim="galore_adamw"), None),
+        "VRM534": (
+            lambda: it.arguments("TrainingArguments", load_best_model_at_end=True, eval_strategy="epoch"),
+            lambda: it.arguments("TrainingArguments", load_best_model_at_end=True, eval_strategy="epoch", save_strategy="best"),
+        ),
+        "VRM535": (
+            lambda: it.arguments("TrainingArguments", save_steps=250, **best),
+            lambda: it.arguments("TrainingArguments", save_steps=200, **best),
+        ),
+        "VRM537": (
+            lambda: it.arguments("TrainingArguments", dataloader_prefetch_factor=2),
+            lambda: it.arguments("TrainingArguments", dataloader_prefetch_factor=2, dataloader_num_workers=2),
+        ),
         "VRM533": (
             lambda: it.trl(use_liger_kernel=True, liger_kernel_config={"fused_linear_cross_entropy": True}),
             lambda: it.trl(use_liger_kernel=True, liger_kernel_config={"rms_norm": True}),

@@ -118,6 +118,16 @@ class Run:
     eval_strategy: Literal["no", "steps", "epoch"] = "no"
     eval_accumulation_steps: int | None = None
     prediction_loss_only: bool = False
+    eval_steps: float | None = None
+
+    # saving and loading, which decide no memory and do decide whether a run starts
+    save_strategy: Literal["no", "steps", "epoch", "best"] = "steps"
+    save_steps: float = 500
+    save_only_model: bool = False
+    load_best_model_at_end: bool = False
+    metric_for_best_model: str | None = None
+    dataloader_num_workers: int = 0
+    dataloader_prefetch_factor: int | None = None
 
     # preference and reinforcement trainers
     beta: float | None = None
