@@ -103,8 +103,13 @@ class Allocator:
                     kept.append(block)
             pool[:] = kept
 
-    def play(self, events: Sequence[Event], begin: int, capacity: int, end: int | None = None) -> int:
-        """Play events from one index up to another on a card of so many units. The index that fails, or the end."""
+    def play(
+        self, events: Sequence[Event], begin: int, capacity: int, end: int | None = None, *, pausing: bool = False,
+    ) -> int:
+        """Play events from one index up to another on a card of so many units. The index that fails, or the end.
+
+        `pausing`: stop before anything is given back, so that one can go on from there as on a larger card.
+        """
         stop = len(events) if end is None else end
         small, large = self.small, self.large
         starts, ends, segments, live = self.starts, self.ends, self.segments, self.live
@@ -128,8 +133,9 @@ class Allocator:
                         else -(-size // SEGMENT_ROUNDING) * SEGMENT_ROUNDING
                     )
                     if self.reserved + whole > capacity:
-                        self.release_free_segments()
-                        if self.reserved + whole > capacity:
+                        if not pausing:
+                            self.release_free_segments()
+                        if pausing or self.reserved + whole > capacity:
                             self.allocated, self.allocated_peak = allocated, allocated_peak
                             return position
                     address = self.next_address | SMALL_PLACES if is_small else self.next_address

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from vramlint.memory.allocator import UNIT, UNLIMITED, Allocator, Event, snapshots
+from vramlint.memory.allocator import UNIT, UNLIMITED, Allocator, Event
 from vramlint.memory.estimate import Band
 from vramlint.memory.replay import small_segments, unroll
 from vramlint.memory.tape import Tape
@@ -12,9 +12,8 @@ from vramlint.memory.tape import Tape
 SLACK = 32 << 20
 """lab/measure.py searches from the peak allocated to this above the peak reserved."""
 PRECISION = 0.01
-EVENTS_PLAYED = 8_000
+EVENTS_PLAYED = 2_000
 """How many events one estimate may play while it searches: an event costs some 0.8 µs."""
-FEWEST_ROUNDS, MOST_ROUNDS = 1, 5
 PLAUSIBLE = 0.9, 1.5
 """Peak of the replay over peak of the tape: outside of this the replay is not what the tape played."""
 SHARE, LARGEST_SHARE = 1.05, 1.2
@@ -45,11 +44,13 @@ def replayed(tape: Tape, before: Tape | None, *, recomputes: bool) -> Replayed |
     events = unroll(tape, before)
     small = small_segments(tape)
     plenty = Allocator()
-    plenty.play(events, 0, UNLIMITED)
+    start = plenty.play(events, 0, max(0, tape.peak.total * 98 // 100 - small) // UNIT, pausing=True)
+    until_then = plenty.copy() if recomputes else plenty
+    plenty.play(events, start, UNLIMITED)
     peak, reserved = plenty.allocated_peak * UNIT + small, plenty.reserved_peak * UNIT + small
     if not PLAUSIBLE[0] * tape.peak.total < peak < PLAUSIBLE[1] * tape.peak.total:
         return None
-    least, uncertain = _least(events, plenty, peak, reserved, small) if recomputes else (reserved, 0)
+    least, uncertain = _least(events, start, until_then, peak, reserved, small) if recomputes else (reserved, 0)
     return Replayed(least, uncertain, reserved, plenty.allocated_peak * UNIT - _requested(events))
 
 
@@ -79,23 +80,25 @@ def _requested(events: list[Event]) -> int:
     return peak
 
 
-def _least(events: list[Event], plenty: Allocator, peak: int, reserved: int, small: int) -> tuple[int, int]:
+def _least(
+    events: list[Event], start: int, until_then: Allocator, peak: int, reserved: int, small: int,
+) -> tuple[int, int]:
     """(least capacity, how far it is certain) in bytes, searched for as it was measured (lab/measure.py).
 
-    A run need not pass on every card larger than one on which it passes, so how one searches decides what is found.
+    A run need not pass on every card larger than one on which it passes, so how one searches decides what is found. Up to
+    the event `start` all goes on every card that is looked at as it does with plenty of memory.
     """
     low, high = peak * 99 // 100, reserved + SLACK
-    rounds = min(MOST_ROUNDS, max(FEWEST_ROUNDS, EVENTS_PLAYED // max(1, len(events))))
-    states = snapshots(events, plenty.growth, (low - small) // UNIT, (high - small) // UNIT, 1 << min(2, rounds))
-    while rounds and high - low > high * PRECISION:
+    left = EVENTS_PLAYED
+    while left > 0 and high - low > high * PRECISION:
         middle = (low + high) // 2
-        units = (middle - small) // UNIT
-        _, position, state = max((found for found in states if found[0] <= units), key=lambda found: found[1])
-        if state.copy().play(events, position, units) == len(events):
+        allocator = until_then.copy()
+        done = allocator.play(events, start, (middle - small) // UNIT)
+        if done == len(events):
             high = middle
         else:
             low = middle
-        rounds -= 1
+        left -= done - start
     return (high + max(low, peak)) // 2 if high < reserved else reserved, high - low
 
 

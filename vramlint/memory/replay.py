@@ -17,6 +17,8 @@ Template = list[tuple[int, int]]
 NOTHING = 0
 SMALL = 1 << 20
 SMALL_SEGMENT = 2 << 20
+LARGE = 10 << 20
+"""Blocks from here on have segments of their own or lie in such; smaller ones share those of 20 MiB (allocator.py)."""
 PACKED = "4 bits"
 EMBEDDINGS = "gradient of embedding"
 
@@ -204,7 +206,7 @@ class Unrolled:
                 self._release(key)
 
     def _template(self, span: Span) -> Template:
-        """Of a layer all events, or those that decide where what lasts comes to lie: of that, and of what is there meanwhile."""
+        """Of a layer all events, or those that decide where what lasts comes to lie."""
         known = self._now.templates.get(span.begin)
         if known is not None:
             return known
@@ -217,17 +219,8 @@ class Unrolled:
         self._now.templates[span.begin] = every
         if self._whole:
             return every
+        wanted = _decisive(every, backward=span.forward is not None)
         made = {key for key, size in every if size}
-        lasting = made - {key for key, size in every if not size}
-        wanted = set(lasting)
-        live: set[int] = set()
-        for key, size in every:
-            if not size:
-                live.discard(key)
-            else:
-                if key in lasting:
-                    wanted |= live
-                live.add(key)
         found = [(key, size) for key, size in every if key in wanted or key not in made]
         self._now.templates[span.begin] = found
         return found
@@ -278,6 +271,38 @@ class Unrolled:
 
     def _one(self, key: int) -> int:
         return next(iter(self._held.get(key, ())), NOTHING)
+
+
+def _decisive(every: Template, *, backward: bool) -> set[int]:
+    """What decides where that comes to lie which a layer leaves.
+
+    That itself, what is there when it is allocated (of a small gradient only in the same segments, which is not looked at),
+    and on the way forward what is there at the fullest moment and leaves a hole that it fits in. On 70 measured rows this is
+    as good as every event, and a fifth of them.
+    """
+    sizes = {key: size for key, size in every if size}
+    freed = {key for key, size in every if not size}
+    lasting = {key: size for key, size in sizes.items() if key not in freed}
+    largest = max(lasting.values(), default=0)
+    wanted, live, fullest = set(lasting), set[int](), set[int]()
+    holes: set[int] = set()
+    current = peak = 0
+    for key, size in every:
+        if not size:
+            live.discard(key)
+            if key in holes:
+                holes.discard(key)
+                current -= sizes[key]
+            continue
+        if key in lasting and (not backward or size >= LARGE):
+            wanted |= live
+        live.add(key)
+        if size >= largest:
+            holes.add(key)
+            current += size
+            if current > peak:
+                peak, fullest = current, set(holes)
+    return wanted if backward else wanted | fullest
 
 
 def unroll(tape: Tape, before: Tape | None = None, *, whole: bool = False) -> list[Event]:
