@@ -178,9 +178,9 @@ def _quantized(graph: Graph, setting: Setting, hidden: Tensor, projection: Proje
                           needs_grad=False)
     made = graph.tensor((*hidden.shape[:-1], projection.outputs), compute, f"output of {projection.name}")
     graph.record(made, (source,), temporary=unpacked)
-    graph.drop(weight, source)
+    graph.drop(weight)
     result = cast(graph, made, hidden.dtype, f"output of {projection.name}")
-    graph.drop(made)
+    graph.drop(made, source)
     return result
 
 
@@ -325,13 +325,25 @@ def activation(graph: Graph, setting: Setting, hidden: Tensor, kind: str) -> Ten
         made = graph.tensor(hidden.shape, hidden.dtype, "activated hidden states")
         return graph.record(made, (hidden,), saved=(hidden,))
     wide = "float32" if setting.autocast else hidden.dtype
-    upper = cast(graph, hidden, wide, "input of gelu_new in fp32")
     half = graph.tensor(hidden.shape, hidden.dtype, "half the input of gelu_new")
+    graph.record(half, (hidden,))
+    upper = cast(graph, hidden, wide, "input of gelu_new in fp32")
+    step = graph.tensor(hidden.shape, wide, "cube of gelu_new")
+    graph.record(step, (upper,), saved=(upper,), temporary=prod(hidden.shape) * BYTES[wide] * 2, pieces=2)
+    graph.drop(upper)
+    for what, inputs, passes in (("scaled cube", (), False), ("sum", (hidden,), True), ("input of the tanh", (), False)):
+        made = graph.tensor(hidden.shape, wide, f"{what} of gelu_new")
+        graph.record(made, (*inputs, step), passes=passes)
+        graph.drop(step)
+        step = made
     curve = graph.tensor(hidden.shape, wide, "tanh of gelu_new")
+    graph.record(curve, (step,), saved=(curve,))
+    graph.drop(step)
     shifted = graph.tensor(hidden.shape, wide, "1 + tanh of gelu_new")
-    made = graph.tensor(hidden.shape, wide, "activated hidden states")
-    graph.record(made, (hidden,), saved=(upper, half, curve, shifted), temporary=prod(hidden.shape) * BYTES[wide] * 2, pieces=2)
-    graph.drop(upper, half, curve, shifted)
+    graph.record(shifted, (curve,), passes=True)
+    graph.drop(curve)
+    made = multiply(graph, half, shifted, "activated hidden states")
+    graph.drop(half, shifted)
     return made
 
 
