@@ -74,7 +74,9 @@ def test_on_a_screen_only_the_cards_asked_for() -> None:
 
 def test_without_an_estimate_it_says_why(tmp_path: Path) -> None:
     config = tmp_path / "train.yaml"
-    config.write_text("model_name_or_path: nobody/nothing\nper_device_train_batch_size: 2\ntrainer: trl-sft\nmax_length: 512\nbf16: true\n")
+    config.write_text(
+        "model_name_or_path: nobody/nothing\nper_device_train_batch_size: 2\ntrainer: trl-sft\nmax_length: 512\nbf16: true\n",
+    )
     code, text = targets(str(config), "--target", "rtx3070")
     assert code == 1
     assert "no estimate" in text
