@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from vramlint.dialects.check import KEYWORDS, check
 from vramlint.dialects.judge import UNKNOWN_KEYS, judged
-from vramlint.dialects.schemas import dialect_names, run_schema, schema_json
+from vramlint.dialects.schemas import dialect_marks, dialect_names, run_schema, schema_json
 from vramlint.dialects.tables import tables
 from vramlint.source import UNKNOWN, SourceError, effective, format_of, read
 
@@ -107,14 +107,16 @@ def test_schemas_are_schemas_and_say_only_what_the_check_knows(name: str) -> Non
     assert said <= KEYWORDS
 
 
-def test_every_reference_and_every_key_resolves() -> None:
+@pytest.mark.parametrize("name", dialect_names())
+def test_every_reference_and_every_key_resolves(name: str) -> None:
     keys = set(run_schema()["properties"])
+    known = tables(name)
 
     def look(node: Any) -> None:
         if isinstance(node, dict):
             if "$ref" in node:
                 assert node["$ref"].startswith("#/")
-                TABLES.at(node["$ref"])
+                known.at(node["$ref"])
             about = node.get("x-vramlint", {})
             if "key" in about and isinstance(about["key"], str) and "renamed" not in about:
                 assert about["key"] in keys or about["key"].startswith("_")
@@ -124,4 +126,18 @@ def test_every_reference_and_every_key_resolves() -> None:
             for inner in node:
                 look(inner)
 
-    look(TABLES.schema)
+    look(known.schema)
+
+
+@pytest.mark.parametrize("name", dialect_names())
+def test_marks_and_conditions_speak_of_known_keys(name: str) -> None:
+    schema = schema_json(name)
+    about = schema["x-vramlint"]
+    assert dialect_marks()[name] == about["recognise"]
+    groups = set(about["recognise"]) - {"any", "not", "formats"}
+    assert all(set(needed) <= groups for needed in about["recognise"]["any"])
+    keys = {*run_schema()["properties"], "trainer"}
+    for entry in about.get("follows", []):
+        assert set(entry) <= {"when", "unless", "set", "force", "copy", "doubt", "why", "note"}
+        for part in ("when", "unless", "set", "force", "copy", "doubt"):
+            assert all(key in keys or key.startswith("_") for key in entry.get(part, {})), entry

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vramlint.dialects.settlement import Settlement
 from vramlint.dialects.steps import settle_step
 from vramlint.dialects.tables import WHOLE
 from vramlint.dialects.trainers import Trainers
 from vramlint.dialects.walk import Reading
-from vramlint.run import Change, Run
+from vramlint.run import Change, Run, Value
 from vramlint.source import Document
 
 MODULES = {
-    "huggingface": "huggingface",
+    "axolotl": "axolotl", "huggingface": "huggingface", "llamafactory": "llamafactory", "ms-swift": "ms_swift",
 }
 """Dialects with a module of their own in this package; it holds its adaptor as `ADAPTOR`. All others are data alone."""
 
@@ -28,8 +28,8 @@ class Adaptor:
         """Keys of the root that do not count, such as calls of a script which do not load what is trained."""
         return frozenset()
 
-    def trainers(self, reading: Reading, stated: object) -> Trainers | None:
-        """The trainers that may run the document; None leaves it to the schema."""
+    def trainers(self, reading: Reading, facts: Mapping[str, Value]) -> Trainers | None:
+        """The trainers that may run the document, given what is said and marked; None leaves it to the schema."""
         return None
 
     def classes_for(self, reading: Reading, trainer: str) -> list[str]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from vramlint.dialects.settlement import Settlement
-from vramlint.dialects.values import fitted, word
+from vramlint.dialects.tables import word
+from vramlint.dialects.values import fitted
 
 
 def follow(it: Settlement, entries: list[dict[str, Any]]) -> None:

@@ -9,8 +9,8 @@ from vramlint.dataclass import dataclass, field
 from vramlint.dialects.comments import said_in_comments
 from vramlint.dialects.recognised import Origin, SchemaProblem
 from vramlint.dialects.schemas import run_keys
-from vramlint.dialects.tables import ABOUT, Tables
-from vramlint.dialects.values import UnfitError, canonical, set_value, word
+from vramlint.dialects.tables import ABOUT, Tables, word
+from vramlint.dialects.values import UnfitError, canonical, set_value
 from vramlint.dialects.walk import Reading, Section, Written
 from vramlint.run import Value
 from vramlint.source import UNKNOWN, SourceFile, Span
@@ -69,6 +69,7 @@ def gather(reading: Reading, overrides: Mapping[str, Value]) -> Gathered:
 
 def _settle(gathered: Gathered, file: SourceFile, places: list[Written]) -> None:
     """The place that counts: of the least rank; of equals the last, and none if Python says different things."""
+    places = [p for p in places if not _says_nothing(p)] or places[-1:]
     known = [p for p in places if p.value is not UNKNOWN or p.rank == 0]
     least = min((p.rank for p in known), default=None)
     if least is None:
@@ -77,11 +78,22 @@ def _settle(gathered: Gathered, file: SourceFile, places: list[Written]) -> None
     chosen = [p for p in known if p.rank == least]
     # What stands there itself comes before what is inherited: an edit can reach it.
     chosen = [p for p in chosen if p.via is None] or chosen
-    if len({repr(p.value) for p in chosen}) > 1:
+    if len({repr(_meaning(p)) for p in chosen}) > 1:
         different = sorted({word(p.value)[:40] for p in chosen if p.value is not UNKNOWN})
         _mark(gathered, chosen[-1], f"it is said in {len(chosen)} places ({', '.join(different)})")
         return
     _take(gathered, file, chosen[0])
+
+
+def _says_nothing(place: Written) -> bool:
+    """A flag that is off where several name one thing: `xformers_attention: false` says nothing of the others."""
+    words = place.about.get("values", {})
+    return place.value is not UNKNOWN and not isinstance(place.value, dict | list) and words.get(word(place.value)) == {}
+
+
+def _meaning(place: Written) -> object:
+    words = place.about.get("values", {})
+    return place.value if isinstance(place.value, dict | list) else words.get(word(place.value), place.value)
 
 
 def _take(gathered: Gathered, file: SourceFile, place: Written) -> None:

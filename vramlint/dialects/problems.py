@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +12,9 @@ from vramlint.dialects.gather import Gathered
 from vramlint.dialects.judge import UNKNOWN_KEYS, Verdict, judged
 from vramlint.dialects.recognised import SchemaProblem
 from vramlint.dialects.schemas import dialect_names
-from vramlint.dialects.tables import ABOUT, Json, Tables
+from vramlint.dialects.tables import ABOUT, Json, Tables, word
 from vramlint.dialects.tables import tables as tables_of
-from vramlint.dialects.values import number, takes, word
+from vramlint.dialects.values import number, takes
 from vramlint.dialects.walk import MOST_DEPTH, Reading, Stray, said_elsewhere
 from vramlint.findings import Fix, Safety
 from vramlint.source import UNKNOWN, Document, Effective, Entry, Node, Path, Rename, Resolved, Set, Span
@@ -23,6 +24,7 @@ NEARER = 0.85
 """How alike an unknown key must be to a known one where keys of one's own are allowed."""
 SAME = 0.05
 MOST_PROBLEMS = 50
+EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
 def problems_of(reading: Reading, gathered: Gathered, *, closed: bool) -> Iterator[SchemaProblem]:
@@ -30,6 +32,8 @@ def problems_of(reading: Reading, gathered: Gathered, *, closed: bool) -> Iterat
     tables, document, values, found = reading.tables, reading.document, reading.values, reading.found
     reference = tables.root_reference(reading.file.format)
     data = values.plain(values.root) if not reading.python else _data_of(values, values.root, 0)
+    if tables.about.get("reads_numbers"):
+        data = _with_numbers(data)
     valid, _ = check(tables, tables.at(reference), data)
     if not valid:
         for verdict in _first_by_place(judged(tables, reference, data))[:MOST_PROBLEMS]:
@@ -61,6 +65,15 @@ def local_name(tables: Tables, node: Json, key: str) -> str:
 
 def _where(key: str, python: bool) -> str:
     return f"name it in the script: # vramlint: {key}=…" if python else f"state {key}"
+
+
+def _with_numbers(data: Any) -> Any:
+    """Data as a framework has it whose reader takes 2e-5 for a number, as OmegaConf and command lines do."""
+    if isinstance(data, dict):
+        return {key: _with_numbers(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_with_numbers(item) for item in data]
+    return number(data) if isinstance(data, str) and EXPONENT.fullmatch(data) else data
 
 
 def _first_by_place(verdicts: list[Verdict]) -> list[Verdict]:

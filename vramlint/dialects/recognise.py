@@ -14,7 +14,7 @@ from vramlint.dialects.marks import dialects_of
 from vramlint.dialects.problems import problems_of
 from vramlint.dialects.recognised import Origin, Recognised, SchemaProblem
 from vramlint.dialects.settlement import Settlement
-from vramlint.dialects.tables import tables
+from vramlint.dialects.tables import WHOLE, tables
 from vramlint.dialects.trainers import Trainers, trainers_of
 from vramlint.dialects.values import fitted_default
 from vramlint.dialects.walk import Reading, reading_of
@@ -75,11 +75,7 @@ def _ambiguous(found: Recognised, names: list[str]) -> SchemaProblem:
 
 def _read(reading: Reading, overrides: Mapping[str, Value], stack: Mapping[str, str]) -> Recognised:
     gathered = gather(reading, overrides)
-    adaptor = adaptor_for(reading.tables.name)
-    stated = gathered.values.get("trainer")
-    trainers = adaptor.trainers(reading, stated) or trainers_of(reading, stated)
-    if "trainer" in gathered.unknown:
-        trainers = Trainers(("other",), gathered.unknown["trainer"])
+    trainers = _trainers(reading, gathered, stack)
     runs: list[Run] = []
     origins: dict[str, Origin] = {}
     notes = list(gathered.notes)
@@ -104,6 +100,14 @@ def _read(reading: Reading, overrides: Mapping[str, Value], stack: Mapping[str, 
         reading.tables.name, tuple(runs), origins, tuple(problems), reading.document.index, _span(reading),
         "; ".join(open_facts) or None, tuple(notes),
     )
+
+
+def _trainers(reading: Reading, gathered: Gathered, stack: Mapping[str, str]) -> Trainers:
+    if "trainer" in gathered.unknown:
+        return Trainers(("other",), gathered.unknown["trainer"])
+    adaptor = adaptor_for(reading.tables.name)
+    facts = {**_marks(reading, gathered, [WHOLE], stack), **gathered.values} if "trainer" in reading.tables.about else {}
+    return adaptor.trainers(reading, facts) or trainers_of(reading, gathered.values.get("trainer"), facts)
 
 
 def _settled(

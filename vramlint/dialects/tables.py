@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -103,7 +104,10 @@ class Tables:
                 for older in found.get(ABOUT, {}).get("history", ()):
                     if is_below(stack, older["below"]):
                         value = older["default"]
-                return Default(value, self._source(name, found))
+                meant = found.get(ABOUT, {}).get("values", {}).get(word(value), value)
+                if meant == {}:  # a word that says nothing
+                    continue
+                return Default(meant.get(key) if isinstance(meant, dict) else meant, self._source(name, found))
         return None
 
     def class_keys(self, name: str) -> dict[str, Json]:
@@ -153,3 +157,10 @@ def version(text: str) -> tuple[int, ...]:
 def tables(dialect: str) -> Tables:
     """The tables of a dialect. Raises `KeyError` if there is none of that name."""
     return Tables(dialect, schema_json(dialect))
+
+
+def word(value: Any) -> str:
+    """A written value as the schemas' value words spell it."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return str(value)

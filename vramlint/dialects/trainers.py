@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vramlint.dataclass import dataclass
-from vramlint.dialects.tables import Tables
-from vramlint.dialects.values import word
+from vramlint.dialects.tables import Tables, word
 from vramlint.dialects.walk import Findings, Reading
 from vramlint.run import Value
 
@@ -29,8 +28,15 @@ class Trainers:
     open: str | None = None
 
 
-def trainers_of(reading: Reading, stated: Value) -> Trainers:
-    """The trainers that may run the document. `stated` is the key `trainer`, wherever it was said."""
+def trainers_of(reading: Reading, stated: Value, facts: Mapping[str, Value] | None = None) -> Trainers:
+    """The trainers that may run the document. `stated` is the key `trainer`, wherever it was said.
+
+    `facts` are the values and marks that the schema's `trainer_when` looks at; its first entry that holds wins over
+    what is stated in the framework's own words.
+    """
+    for entry in reading.tables.about.get("trainer_when", ()):
+        if all(word((facts or {}).get(key)) in [word(one) for one in words] for key, words in entry["when"].items()):
+            return Trainers((str(entry["trainer"]),), str(entry["why"]))
     if isinstance(stated, str):
         return Trainers((stated,), "stated")
     tables, found = reading.tables, reading.found

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from typing import Any
 
 from vramlint.dialects.check import is_of
 from vramlint.dialects.schemas import run_keys
-from vramlint.dialects.tables import Json
+from vramlint.dialects.tables import Json, word
 from vramlint.run import Value
 
 NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -19,13 +18,6 @@ NULLS = ("null", "none", "~", "")
 
 class UnfitError(ValueError):
     """A value that a canonical key cannot hold; the message says what it takes."""
-
-
-def word(value: Any) -> str:
-    """A written value as the schemas' value words spell it."""
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    return str(value)
 
 
 def canonical(key: str, value: Any, about: Json) -> dict[str, Value]:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from vramlint.dataclass import dataclass
 from vramlint.dialects.adaptor import adaptor_for
+from vramlint.dialects.check import is_of
 from vramlint.dialects.gather import MARKED
 from vramlint.dialects.recognised import Recognised
-from vramlint.dialects.tables import ABOUT, WHOLE, Json, tables
-from vramlint.dialects.values import number, word
+from vramlint.dialects.tables import ABOUT, WHOLE, Json, tables, word
+from vramlint.dialects.values import number
 from vramlint.dialects.walk import Reading, Section, reading_of
 from vramlint.run import Change, Value
 from vramlint.source import (
@@ -194,6 +195,8 @@ class _Writer:
         if means_another or is_unheard or (isinstance(value, bool) and kinds == "string"):
             meant = [w for w, canonical in words.items() if canonical == value]
             return _as_data(meant[0], kinds) if meant else Refusal(f"{key} cannot be {word(value)} here")
+        if kinds and not any(is_of(plain(value), kind) for kind in ([kinds] if isinstance(kinds, str) else kinds)):
+            return Refusal(f"{key} cannot be {word(value)[:40]} here")
         return plain(value)
 
 

@@ -1,0 +1,78 @@
+"""What axolotl's schema cannot say: plugins that change the step, evaluation, and what is not simulated.
+
+Read off axolotl 067b021c (2026-07-24): loaders/model.py, core/builders/base.py, integrations/{liger,cut_cross_entropy}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vramlint.dialects.adaptor import Adaptor
+from vramlint.dialects.settlement import Settlement
+from vramlint.dialects.steps import settle_step
+from vramlint.dialects.trainers import Trainers
+from vramlint.dialects.walk import Reading
+from vramlint.run import Value
+
+ADAPTERS = (None, "lora", "qlora")
+OWN_STEP = {
+    "_offload": "activations are offloaded axolotl's way", "_layer_offload": "layers are offloaded",
+    "_selective": "checkpointing is selective", "_chunked_ce": "the cross entropy is chunked",
+    "_tiled_mlp": "the MLP is tiled",
+}
+UPCAST_BY = (None, "sdpa", "eager")
+"""Attention under which full training leaves embeddings, norms and head in fp32 (`_configure_embedding_dtypes`)."""
+LIGER = ("_liger_rope", "_liger_norm", "_liger_glu", "_liger_flce")
+
+
+# ruff: noqa: ARG002  # the protocol's arguments
+class Axolotl(Adaptor):
+    """The transformers Trainer and TRL's, with axolotl's patches."""
+
+    def trainers(self, reading: Reading, facts: Mapping[str, Value]) -> Trainers | None:
+        """axolotl's own, not simulated, where a patch changes what is kept; None: as the schema says."""
+        stated = facts.get("trainer")
+        if stated is not None:
+            return None
+        why = _patched(facts)
+        return Trainers(("axolotl",), why) if why else None
+
+    def settle(self, it: Settlement, reading: Reading) -> None:
+        """Liger, evaluation, batch sizes; then what the trainer makes of it."""
+        if _plugin(it.values, "liger") and all(it.mark(name) for name in LIGER):
+            it.infer("use_liger_kernel", True, "the Liger plugin is on with all of its kernels")
+        if it.mark("_val_set_size") or it.mark("_test_datasets"):
+            it.infer("eval_strategy", "steps", "there is a set to evaluate on")
+        batch, micro = it.mark("_batch_size"), it.values["per_device_train_batch_size"]
+        if isinstance(batch, int) and isinstance(micro, int) and micro:
+            it.infer("gradient_accumulation_steps", max(1, batch // micro), "batch_size over micro_batch_size")
+        kernels = it.mark("_lora_kernels") is not False and not it.mark("_trust") and not it.values["load_in_8bit"]
+        if it.values["use_peft"] and kernels:
+            it.note("axolotl's LoRA kernels, on by default, are not simulated: it takes at most what is said here")
+        settle_step(it)
+
+
+def _patched(facts: Mapping[str, Value]) -> str | None:
+    """What about the file makes the step axolotl's own, or None."""
+    if facts.get("_adapter") not in ADAPTERS:
+        return f"the adapter {facts['_adapter']} is not simulated"
+    for mark, why in OWN_STEP.items():
+        if facts.get(mark):
+            return why
+    if _plugin(facts, "cut_cross_entropy") and facts.get("_cut_ce") is not False:
+        return "cut cross entropy never holds the logits"
+    on = [bool(facts.get(name)) for name in (*LIGER, "_liger_ce")]
+    if _plugin(facts, "liger") and any(on) and not all(on[:-1]):
+        return "some of Liger's kernels are on and others are not"
+    if facts.get("_adapter") is None and facts.get("attn_implementation") in UPCAST_BY:
+        return "axolotl trains embeddings, norms and head in fp32 under sdpa and eager attention"
+    return None
+
+
+def _plugin(facts: Mapping[str, Value], name: str) -> bool:
+    plugins = facts.get("_plugins")
+    listed = plugins if isinstance(plugins, list | tuple) else [plugins]
+    return any(isinstance(plugin, str) and f".{name}." in plugin for plugin in listed)
+
+
+ADAPTOR = Axolotl()
