@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import hypot
 from typing import NamedTuple
 
 from vramlint.memory.allocator import UNIT, UNLIMITED, Allocator, Event
@@ -18,16 +19,21 @@ PLAUSIBLE = 0.9, 1.5
 """Peak of the replay over peak of the tape: outside of this the replay is not what the tape played."""
 SHARE, LARGEST_SHARE = 1.05, 1.2
 """Least capacity over peak allocated where nothing can be replayed: 1.00 to 1.26 on the measured rows, median 1.06."""
+LAID_OUT, RESERVED, SEARCHED = (0.015, 0.01), (0.035, 0.015), (0.02, 0.015)
+"""How far the least capacity lies below `least` and above `reserved`, as shares: without checkpointing; with it, where the
+search ended at what is reserved; where it ended below. From the measured rows that are not held out (lab.accuracy --list)."""
 MIB = 1 << 20
 
 
 class Replayed(NamedTuple):
     """Bytes, of two steps on the allocator.
 
-    `least`: the capacity found, to within `uncertain`. `reserved`: what the run takes where memory is plenty. `rests`: what
-    of the blocks was not asked for at the fullest moment (large blocks keep a rest of up to 1 MiB, allocator.py).
+    `recomputes`: with checkpointing. `least`: the capacity found, to within `uncertain`. `reserved`: what the run takes
+    where memory is plenty. `rests`: what of the blocks was not asked for at the fullest moment (large blocks keep a rest of
+    up to 1 MiB, allocator.py).
     """
 
+    recomputes: bool
     least: int
     uncertain: int
     reserved: int
@@ -51,18 +57,18 @@ def replayed(tape: Tape, before: Tape | None, *, recomputes: bool) -> Replayed |
     if not PLAUSIBLE[0] * tape.peak.total < peak < PLAUSIBLE[1] * tape.peak.total:
         return None
     least, uncertain = _least(events, start, until_then, peak, reserved, small) if recomputes else (reserved, 0)
-    return Replayed(least, uncertain, reserved, plenty.allocated_peak * UNIT - _requested(events))
+    return Replayed(recomputes, least, uncertain, reserved, plenty.allocated_peak * UNIT - _requested(events))
 
 
-def required_of(found: Replayed | None, allocated: Band) -> Band:
+def required_of(found: Replayed | None, allocated: Band, widened: float = 0.0) -> Band:
     """The band of the least capacity in bytes; `allocated` is the band of the peak, whose own width this has as well.
 
-    Where nothing is replayed it is a measured share of the peak.
+    `widened`: a share by which the high end lies higher still. Where nothing is replayed it is a measured share of the peak.
     """
     if found is None:
         typical = max(allocated.low, int(allocated.typical * SHARE) + 16 * MIB)
         return Band(allocated.low, typical, max(typical, int(allocated.high * LARGEST_SHARE) + 64 * MIB))
-    return _band(allocated, found)
+    return _band(allocated, found, widened)
 
 
 def _requested(events: list[Event]) -> int:
@@ -102,9 +108,11 @@ def _least(
     return (high + max(low, peak)) // 2 if high < reserved else reserved, high - low
 
 
-def _band(allocated: Band, found: Replayed) -> Band:
-    least = found.least
-    below = int((allocated.typical - allocated.low) * least / allocated.typical)
-    above = int((allocated.high - allocated.typical) * least / allocated.typical)
-    lowest = max(allocated.low, least * 93 // 100 - found.uncertain - below)
-    return Band(lowest, max(lowest, least), max(least * 110 // 100, found.reserved) + above)
+def _band(allocated: Band, found: Replayed, widened: float) -> Band:
+    """The spread of the peak allocated and that of the replay, as of errors that have nothing to do with each other."""
+    below, above = LAID_OUT if not found.recomputes else RESERVED if found.least >= found.reserved else SEARCHED
+    top = max(found.least, found.reserved)
+    lower = hypot(1 - allocated.low / allocated.typical, below)
+    upper = hypot(allocated.high / allocated.typical - 1, above) + widened
+    least = max(found.least, allocated.typical)
+    return Band(int(least * (1 - lower)), least, int(max(top, least) * (1 + upper)))

@@ -6,13 +6,16 @@ from vramlint.catalog import LIGER_MODEL_TYPES, Architecture, context_for, libra
 from vramlint.dataclass import replace
 from vramlint.memory.blocks import BlockShape, block_of
 from vramlint.memory.capacity import replayed, required_of
+from vramlint.memory.evaluation import evaluates, evaluation_loss
 from vramlint.memory.estimate import Assumption, Band, Estimate, NoEstimate, Parts, Peak, Tensor
 from vramlint.memory.inventory import inventory
 from vramlint.memory.operations import Setting
 from vramlint.memory.optimizers import OPTIMIZERS
 from vramlint.memory.parameters import lora_targets, projections_of
-from vramlint.memory.step import Plan, play
+from vramlint.memory.step import play
+from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Moment, Tape
+from vramlint.memory.trainers import CLASSIFIER, CLASSIFYING, FULL, FUSED, LIGER, SCORING, TRAINERS, course_of, weights_beside
 from vramlint.run import Run
 
 MIB = 1 << 20
@@ -21,7 +24,6 @@ DECISIVE = (
     "lora_target_modules", "gradient_checkpointing", "optim", "dtype", "bf16", "fp16", "attn_implementation",
     "use_liger_kernel", "packing",
 )
-TRAINERS = ("transformers", "trl-sft")
 PARTS = ("weights", "adapters", "gradients", "optimizer", "activations", "logits", "workspace")
 LARGEST_BATCH = 1 << 20
 SMALL_THINGS = 16 * MIB
@@ -53,6 +55,10 @@ def _refusal(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimate 
         return NoEstimate(f"the architecture {a.model_type} is not simulated yet", ("model_name_or_path",))
     if run.trainer not in TRAINERS:
         return NoEstimate(f"the trainer {run.trainer} is not simulated yet", ("trainer",))
+    if run.use_vllm:
+        return NoEstimate("what vLLM takes beside the training is not simulated yet", ("use_vllm",))
+    if run.trainer in SCORING and "sft-loss-in-full" in library_facts(run.stack, a.model_type):
+        return NoEstimate(f"the trainer {run.trainer} is not simulated for TRL before 1.7 yet", ("trainer",))
     if run.max_length is None:
         return NoEstimate("max_length is not known", ("max_length",))
     if run.optim not in OPTIMIZERS:
@@ -87,22 +93,29 @@ def _plan(
         if a.dtype is None:
             assumptions.append(Assumption("dtype", "bfloat16", "the dtype of the published checkpoint is not in the catalogue"))
     bits = 4 if run.load_in_4bit else 8 if run.load_in_8bit else 0
-    quantized_sft = run.trainer == "trl-sft" and bool(bits)
-    adapter = "bfloat16" if quantized_sft else "float32" if run.autocast_adapter_dtype else dtype
+    course = course_of(run)
+    if run.trainer in CLASSIFYING:  # no head, so nothing is shared with the embedding
+        a = replace(a, tie_word_embeddings=True)
+    if course.drops_nothing:
+        a = without_dropout(a)
+    quantized_trl = run.trainer.startswith("trl-") and bool(bits)
+    adapter = "bfloat16" if quantized_trl else "float32" if run.autocast_adapter_dtype else dtype
     projections = projections_of(a, block, run)
     weights = tuple(inventory(a, block, projections, run, dtype, adapter))
+    weights += weights_beside(run, a, course, weights)
     outer = next(weight.dtype for weight in weights if weight.name == "embedding")
     flash = run.attn_implementation in ("flash_attention_2", "flash_attention_3")
     flat = run.trainer == "trl-sft" and (run.padding_free or (run.packing and run.packing_strategy != "wrapped"))
     # Rows laid end to end are kept apart by a mask, unless the kernel takes their lengths (transformers, masking_utils.py).
     masked = (run.padding or flat) and not flash
-    batch, length = run.per_device_train_batch_size, int(run.max_length or 0)
+    batch, length = run.per_device_train_batch_size * course.rows, int(run.max_length or 0)
     if flat:
         batch, length = 1, batch * length
     setting = Setting(
         batch=batch, length=length,
         autocast="bfloat16" if run.bf16 else "float16" if run.fp16 else None,
-        weight=dtype, norm_weight=outer, trained=not run.use_peft, adapter=adapter, rank=run.lora_r, dropout=run.lora_dropout,
+        weight=dtype, norm_weight=outer, trained=not run.use_peft, adapter=adapter, rank=run.lora_r,
+        dropout=0.0 if course.drops_nothing else run.lora_dropout,
         bits=bits, compute=run.bnb_4bit_compute_dtype, attention=_attention(run, capability, dtype), masked=masked,
         liger=run.use_liger_kernel and a.model_type in LIGER_MODEL_TYPES, facts=facts,
     )
@@ -149,7 +162,7 @@ def _estimate_of(
     below, above = _spread(run, plan, assumptions)
     low, high = int(allocated * (1 - below)) - SMALL_THINGS, int(allocated * (1 + above)) + SMALL_THINGS
     live = Band(low, allocated, high)
-    needs = required_of(found, live)
+    needs = required_of(found, live, _fragmentation(run, plan, assumptions))
     context = Band(*context_for(capability))
     paged = sum(
         plan.optimizer.states * max(plan.optimizer.state_bytes, 1) * weight.elements * weight.count
@@ -170,6 +183,21 @@ def _estimate_of(
         peak=_peak_of(moment, tape), trainable_parameters=trained, total_parameters=every,
         kernels=f"compute capability {capability[0]}.{capability[1]}", assumptions=tuple(assumptions),
     )
+
+
+def _fragmentation(run: Run, plan: Plan, assumptions: list[Assumption]) -> float:
+    """How much higher the high end of `required` lies where free memory is known to be cut up more than is simulated."""
+    found = 0.0
+    for applies, share, key, why in (
+        (plan.checkpointing and plan.setting.liger and plan.setting.bits, 0.1, "use_liger_kernel",
+         "4-bit layers with Liger under checkpointing leave more holes than are simulated"),
+        (plan.checkpointing and plan.block.conv1d and plan.setting.trained, 0.18, "gradient_checkpointing",
+         "gradients of Conv1D layers leave more holes than are simulated"),
+    ):
+        if applies:
+            found = max(found, share)
+            assumptions.append(Assumption(key, str(getattr(run, key, "")), f"{why}: the band is wider"))
+    return found
 
 
 def _with_rests(moment: Moment, size: int) -> Moment:
