@@ -71,7 +71,8 @@ def run_of(case: Mapping[str, Any]) -> Run:
         eval_accumulation_steps=c["eval_accumulation"],
         prediction_loss_only=bool(c["loss_only"]),
         beta=c["beta"],
-        reference_model=bool(c["reference"]) and not peft if trainer in ("trl-dpo", "trl-kto", "trl-grpo") else None,
+        # The lab brings the adapters along, so TRL keeps a copy of them as the reference.
+        reference_model=bool(c["reference"]) or peft if trainer in ("trl-dpo", "trl-kto", "trl-grpo") else None,
         precompute_ref_log_probs=bool(c["precompute_ref"]),
         max_completion_length=int(c["completion"]) if trainer == "trl-grpo" else None,
         num_generations=int(c["num_generations"]) if trainer == "trl-grpo" else None,

@@ -15,6 +15,7 @@ from vramlint.memory import Estimate, NoEstimate
 from vramlint.planning import Estimator, plans_for, settle, with_growth, with_plans
 from vramlint.record import Record, failed_record, record_of
 from vramlint.rules import RuleFacts, RuleSet, check, finding_for, load
+from vramlint.run import Run
 from vramlint.source import Document, Refused, SourceError, SourceFile, Span, apply, format_of, read
 
 if TYPE_CHECKING:
@@ -193,6 +194,7 @@ def _checked(subject: Subject, numbers: Numbers, rules: RuleSet, options: Option
         missing_model=subject.model if isinstance(subject.model, MissingModel) else None,
         trainer_open=subject.recognised.trainer_open, document_span=subject.recognised.document_span,
         written=frozenset(key for key, origin in subject.recognised.origins.items() if origin.kind in ("written", "set")),
+        open_keys=_disputed(subject.runs),
     )
     findings = check(rules, facts, locate_in(subject.recognised))
     estimator = Estimator(run, subject.model)
@@ -204,6 +206,13 @@ def _checked(subject: Subject, numbers: Numbers, rules: RuleSet, options: Option
             findings = [with_growth(finding, run, subject, target, estimator) for finding in findings]
     outcome_of = estimator.on(target)
     return [replace(f, fixes=tuple(settle(fix, subject, outcome_of) for fix in f.fixes)) for f in findings]
+
+
+def _disputed(runs: tuple[Run, ...]) -> frozenset[str]:
+    """The keys that the runs which a document may mean disagree about."""
+    if len(runs) < 2:
+        return frozenset()
+    return frozenset(key for key in Run.__match_args__ if len({str(getattr(run, key)) for run in runs}) > 1)
 
 
 def _why_not(subject: Subject, result: Estimate | NoEstimate) -> NoEstimate | None:

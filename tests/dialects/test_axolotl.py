@@ -99,7 +99,8 @@ def test_what_follows(recognised: Recognise, lines: str, key: str, value: object
 
 
 @pytest.mark.parametrize(("lines", "trainer"), [
-    ("", "transformers"), ("rl: dpo\n", "trl-dpo"), ("rl: ipo\n", "trl-dpo"), ("rl: kto\n", "trl-kto"), ("rl: grpo\n", "trl-grpo"),
+    ("", "transformers"), ("rl: dpo\n", "trl-dpo"),
+    ("rl: ipo\n", "trl-dpo"), ("rl: kto\n", "trl-kto"), ("rl: grpo\n", "trl-grpo"),
     ("rl: orpo\n", "trl-orpo"), ("rl: simpo\n", "trl-cpo"), ("reward_model: true\n", "trl-reward"), ("rl:\n", "transformers"),
     ("activation_offloading: true\ngradient_checkpointing: true\n", "axolotl"),
     ("gradient_checkpointing: offload\n", "axolotl"),

@@ -70,3 +70,14 @@ def test_codes_and_names_are_unique_and_name_the_file() -> None:
 
 def test_there_are_at_least_fifteen_rules() -> None:
     assert len(RULES.rules) >= 15
+
+
+def test_what_two_readings_disagree_about_is_unknown_to_rules() -> None:
+    keys = ("model_name_or_path: Qwen/Qwen2.5-1.5B", "beta: 0.1", "per_device_train_batch_size: 1", "output_dir: out")
+    text = "\n".join(keys) + "\n"
+    checked = check_data("train.yaml", text.encode(), Options((), Facts(isolated=True)), RULES)
+    codes = {finding.code for finding in checked.findings}
+    assert "VRM111" in codes  # DPO or KTO
+    assert "VRM410" not in codes  # about DPO and KTO
+    stated = check_data("train.yaml", f"trainer: trl-dpo\n{text}".encode(), Options((), Facts(isolated=True)), RULES)
+    assert "VRM410" in {finding.code for finding in stated.findings}

@@ -15,7 +15,8 @@ from vramlint.run import Change, Run, Value
 from vramlint.source import Document
 
 MODULES = {
-    "axolotl": "axolotl", "huggingface": "huggingface", "llamafactory": "llamafactory", "ms-swift": "ms_swift",
+    "axolotl": "axolotl", "huggingface": "huggingface", "llamafactory": "llamafactory", "litgpt": "litgpt",
+    "ms-swift": "ms_swift", "torchtune": "torchtune",
 }
 """Dialects with a module of their own in this package; it holds its adaptor as `ADAPTOR`. All others are data alone."""
 

@@ -186,11 +186,14 @@ class _Writer:
 
     def _written(self, described: Json, key: str, value: Value, node: Node | None) -> PlainValue | Refusal:
         """A canonical value in the words of the file."""
-        words: dict[str, Value] = described.get(ABOUT, {}).get("values", {})
+        about = described.get(ABOUT, {})
+        words: dict[str, Value] = about.get("values", {})
         if self._reading.python and isinstance(value, str) and node is not None and node.style == "attribute":
             return Expression(f"torch.{value}")
         allowed, kinds = described.get("enum"), described.get("type", [])
-        means_another = not isinstance(value, tuple) and words.get(word(value), value) != value
+        is_own = key.startswith(MARKED)  # then the adaptor has said it in the words of the file
+        means_another = not is_own and not isinstance(value, tuple) and words.get(word(value), value) != value
+        means_another = means_another or (about.get("values_only", False) and word(value) not in words)
         is_unheard = allowed is not None and not isinstance(value, tuple) and value not in allowed
         if means_another or is_unheard or (isinstance(value, bool) and kinds == "string"):
             meant = [w for w, canonical in words.items() if canonical == value]

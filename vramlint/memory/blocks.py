@@ -11,7 +11,8 @@ class BlockShape:
     """One decoder layer.
 
     `norm`: rms (HF's own fp32 arithmetic, then the weight), rms-fp32 (the weight in fp32 too), layer (torch's kernel).
-    `mlp`: gated, plain, fused-gated (one gate_up projection). `qkv`: split or fused. `sandwich`: norms after attention and mlp too. `post_only`: norms only there.
+    `mlp`: gated, plain, fused-gated (one gate_up projection). `qkv`: split or fused.
+    `sandwich`: norms after attention and mlp too. `post_only`: norms only there.
     `parallel`: attention and mlp read the same input. `attention_softcap`: eager attention caps its scores by a tanh.
     `partial_rope`: positions on some of each head, put together by `cat`, whose layout the attention's output then copies.
     `names`: the projections' module names.
@@ -49,7 +50,8 @@ BLOCKS: dict[str, BlockShape] = {
     "gemma": replace(LLAMA, norm="rms-fp32"),
     "gemma2": replace(LLAMA, sandwich=True, norm="rms-fp32", final_softcap=True, attention_softcap=True),
     "gemma3_text": replace(LLAMA, sandwich=True, norm="rms-fp32", qk_norm="head"),
-    "phi3": replace(LLAMA, partial_rope=True, qkv="fused", mlp="fused-gated", names=("qkv_proj", "o_proj", "gate_up_proj", "down_proj")),
+    "phi3": replace(LLAMA, partial_rope=True, qkv="fused", mlp="fused-gated",
+                    names=("qkv_proj", "o_proj", "gate_up_proj", "down_proj")),
     "phi": BlockShape(partial_rope=True, norm="layer", mlp="plain", parallel=True, shared_norm=True, lm_head_bias=True,
                       names=("q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2")),
     "gpt_neox": BlockShape(partial_rope=True, norm="layer", mlp="plain", qkv="fused", parallel=True,

@@ -150,7 +150,9 @@ class Unrolled:
                     gradient.size * block.size // total
                     for gradient in dict.fromkeys(gradients) for _ in range(gradient.count)
                 ]
-                self._held[id(block)] = [self._new(size) for size in sizes if size > SMALL]
+                small = sum(size for size in sizes if size <= SMALL)
+                pieces = [*(size for size in sizes if size > SMALL), *((small,) if small > SMALL else ())]
+                self._held[id(block)] = [self._new(size) for size in pieces]
             else:
                 self._held[id(block)] = [self._new(block.size) for _ in range(block.count)]
         self._end(self._kept)

@@ -6,8 +6,8 @@ from vramlint.catalog import LIGER_MODEL_TYPES, Architecture, context_for, libra
 from vramlint.dataclass import replace
 from vramlint.memory.blocks import BlockShape, block_of
 from vramlint.memory.capacity import replayed, required_of
-from vramlint.memory.evaluation import evaluates, evaluation_loss
 from vramlint.memory.estimate import Assumption, Band, Estimate, NoEstimate, Parts, Peak, Tensor
+from vramlint.memory.evaluation import evaluates, evaluation_loss
 from vramlint.memory.inventory import inventory
 from vramlint.memory.operations import Setting
 from vramlint.memory.optimizers import OPTIMIZERS
@@ -15,7 +15,18 @@ from vramlint.memory.parameters import lora_targets, projections_of
 from vramlint.memory.step import play
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Moment, Tape
-from vramlint.memory.trainers import CLASSIFIER, CLASSIFYING, FULL, FUSED, LIGER, SCORING, TRAINERS, course_of, weights_beside
+from vramlint.memory.trainers import (
+    CLASSIFIER,
+    CLASSIFYING,
+    FULL,
+    FUSED,
+    LIGER,
+    SCORING,
+    TRAINERS,
+    course_of,
+    weights_of,
+    without_dropout,
+)
 from vramlint.run import Run
 
 MIB = 1 << 20
@@ -94,15 +105,13 @@ def _plan(
             assumptions.append(Assumption("dtype", "bfloat16", "the dtype of the published checkpoint is not in the catalogue"))
     bits = 4 if run.load_in_4bit else 8 if run.load_in_8bit else 0
     course = course_of(run)
-    if run.trainer in CLASSIFYING:  # no head, so nothing is shared with the embedding
-        a = replace(a, tie_word_embeddings=True)
     if course.drops_nothing:
         a = without_dropout(a)
     quantized_trl = run.trainer.startswith("trl-") and bool(bits)
     adapter = "bfloat16" if quantized_trl else "float32" if run.autocast_adapter_dtype else dtype
     projections = projections_of(a, block, run)
     weights = tuple(inventory(a, block, projections, run, dtype, adapter))
-    weights += weights_beside(run, a, course, weights)
+    weights = weights_of(run, a, course, weights)
     outer = next(weight.dtype for weight in weights if weight.name == "embedding")
     flash = run.attn_implementation in ("flash_attention_2", "flash_attention_3")
     flat = run.trainer == "trl-sft" and (run.padding_free or (run.packing and run.packing_strategy != "wrapped"))
@@ -119,23 +128,37 @@ def _plan(
         bits=bits, compute=run.bnb_4bit_compute_dtype, attention=_attention(run, capability, dtype), masked=masked,
         liger=run.use_liger_kernel and a.model_type in LIGER_MODEL_TYPES, facts=facts,
     )
-    checkpointing = run.gradient_checkpointing
+    checkpointing, loss = run.gradient_checkpointing, _loss(run, a, facts)
+    eval_rows = run.per_device_eval_batch_size * course.rows
+    eval_length = int(run.max_length or 0)
+    if evaluates(run):
+        assumptions.append(Assumption("compute_metrics", "none", "evaluation is taken to keep its losses only"))
+    if run.trainer in CLASSIFYING:  # its head shares nothing with the embedding
+        a = replace(a, tie_word_embeddings=False)
     return Plan(
         architecture=a, block=block, projections=projections, weights=weights, setting=setting,
         optimizer=OPTIMIZERS[run.optim], checkpointing=checkpointing,
-        loss=_loss(run, a, facts),
+        loss=loss, course=course,
+        evaluation=((1, eval_rows * eval_length) if flat else (eval_rows, eval_length)) + (evaluation_loss(run, loss),)
+        if evaluates(run) else None,
         accumulates=run.gradient_accumulation_steps > 1, embeds_gradient=not run.use_peft or checkpointing,
         offloads=run.activation_offloading, head=outer, workspace=_workspace(capability),
     )
 
 
 def _loss(run: Run, a: Architecture, facts: frozenset[str]) -> str:
-    """Which loss is computed: the logits in full, Liger's chunks, or TRL's tiles."""
+    """Which loss is computed: the logits in full, Liger's chunks, TRL's tiles, or a classifier's.
+
+    TRL's trainers take Liger's layers and keep their own head (trl 1.16, sft_trainer.py, fused_linear_cross_entropy).
+    """
+    if run.trainer in CLASSIFYING:
+        return CLASSIFIER
+    tiled = run.trainer in SCORING or (run.trainer == "trl-sft" and "sft-loss-in-full" not in facts)
+    if tiled and (run.trainer in SCORING or run.loss_type in (None, "nll", "chunked_nll")):
+        return FUSED
     if run.use_liger_kernel and a.model_type in LIGER_MODEL_TYPES:  # other models it leaves as they are
-        return "liger"
-    if run.trainer == "trl-sft" and run.loss_type in (None, "nll", "chunked_nll") and "sft-loss-in-full" not in facts:
-        return "trl"
-    return "full"
+        return LIGER
+    return FULL
 
 
 def _workspace(capability: tuple[int, int]) -> int:
@@ -155,9 +178,13 @@ def _estimate_of(
     run: Run, plan: Plan, tape: Tape, capability: tuple[int, int], assumptions: list[Assumption], *,
     replay: bool,
 ) -> Estimate:
-    before = play(replace(plan, accumulates=False)) if plan.accumulates and replay else None
+    generates = plan.course.generation is not None
+    before = play(replace(plan, accumulates=False, evaluation=None)) if plan.accumulates and (replay or generates) else None
     found = replayed(tape, before, recomputes=plan.checkpointing) if replay else None
-    moment = _with_rests(tape.settle(), found.rests if found else 0)
+    fullest = tape.settle()
+    if before is not None and generates:  # completions are written before there are gradients
+        fullest = max(before.settle(), fullest, key=lambda moment: moment.total)
+    moment = _with_rests(fullest, found.rests if found else 0)
     allocated = moment.total
     below, above = _spread(run, plan, assumptions)
     low, high = int(allocated * (1 - below)) - SMALL_THINGS, int(allocated * (1 + above)) + SMALL_THINGS
@@ -193,6 +220,8 @@ def _fragmentation(run: Run, plan: Plan, assumptions: list[Assumption]) -> float
          "4-bit layers with Liger under checkpointing leave more holes than are simulated"),
         (plan.checkpointing and plan.block.conv1d and plan.setting.trained, 0.18, "gradient_checkpointing",
          "gradients of Conv1D layers leave more holes than are simulated"),
+        (run.trainer in CLASSIFYING and plan.setting.attention == "math", 0.1, "trainer",
+         "rewards over attention in full leave more holes than are simulated"),
     ):
         if applies:
             found = max(found, share)

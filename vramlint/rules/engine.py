@@ -26,7 +26,11 @@ CULPRITS = {
 
 @dataclass(frozen=True, slots=True)
 class RuleFacts:
-    """All that a condition can ask about; `written` are the canonical keys that the document or the user states."""
+    """All that a condition can ask about.
+
+    `written` are the canonical keys that the document or the user states; `open_keys` those that the runs which the document
+    may mean disagree about: to a rule, they are unknown.
+    """
 
     run: Run
     path: str
@@ -42,6 +46,7 @@ class RuleFacts:
     trainer_open: str | None = None
     document_span: Span | None = None
     written: frozenset[str] = frozenset()
+    open_keys: frozenset[str] = frozenset()
 
 
 def check(rules: RuleSet, facts: RuleFacts, locate: Locate) -> list[Finding]:
@@ -122,7 +127,7 @@ class _Names:
         facts = self._facts
         head, _, rest = name.partition(".")
         if head == "run":
-            return UNKNOWN if rest in facts.run.unknown else getattr(facts.run, rest)
+            return UNKNOWN if rest in facts.run.unknown or rest in facts.open_keys else getattr(facts.run, rest)
         if head == "written":
             return rest in facts.written
         if head == "allows":

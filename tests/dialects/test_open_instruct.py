@@ -1,0 +1,46 @@
+"""open-instruct: told apart from Hugging Face's own configs; its loop is its own, so there is no number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from vramlint.dialects import Recognised
+from vramlint.run import Change
+
+BASE = """\
+    model_name_or_path: allenai/OLMo-1.7-7B-hf
+    use_slow_tokenizer: true
+    max_seq_length: 4096
+    per_device_train_batch_size: 1
+    gradient_accumulation_steps: 2
+    learning_rate: 2.0e-06
+    num_train_epochs: 3
+    with_tracking: true
+    checkpointing_steps: epoch
+    """
+
+
+@pytest.mark.parametrize(("lines", "key", "value"), [  # finetune.py, FlatArguments
+    ("", "trainer", "other"), ("", "max_length", 4096), ("", "use_peft", False), ("", "gradient_checkpointing", False),
+    ("", "attn_implementation", "flash_attention_2"), ("", "dtype", "bfloat16"), ("", "max_grad_norm", 0.0),
+    ("use_lora: true\n", "lora_r", 64), ("use_qlora: true\n", "load_in_4bit", True),
+    ("use_8bit_optimizer: true\n", "optim", "paged_adamw_8bit"),
+])
+def test_keys_and_defaults(recognised: Callable[..., Recognised], lines: str, key: str, value: object) -> None:
+    found = recognised(BASE + lines)
+    assert (found.dialect, found.problems) == ("open-instruct", ())
+    assert getattr(found.runs[0], key) == value
+
+
+def test_without_its_marks_it_is_hugging_face(recognised: Callable[..., Recognised]) -> None:
+    marks = ("use_slow", "with_tracking", "checkpointing")
+    text = "".join(line + "\n" for line in BASE.splitlines() if not line.strip().startswith(marks))
+    assert recognised(text).dialect == "huggingface"
+
+
+def test_write_back(changed: Callable[..., tuple[str, Recognised]]) -> None:
+    text, _ = changed(BASE, Change("max_length", 2048), Change("gradient_checkpointing", True))
+    assert "max_seq_length: 2048" in text
+    assert "gradient_checkpointing: true" in text

@@ -1,0 +1,147 @@
+"""The decoder's layers one after another, forward and backward."""
+
+from __future__ import annotations
+
+from vramlint.memory.autograd import Graph, Tensor
+from vramlint.memory.dtypes import BYTES
+from vramlint.memory.layer import Layer
+from vramlint.memory.parameters import Weight
+from vramlint.memory.step_plan import Plan
+from vramlint.memory.tape import Block, Span, Tape
+
+STASHED = 5
+"""Saved tensors still on the card while they are copied to the host (trl 1.16, OffloadActivations, max_fwd_stash_size)."""
+
+
+def gradient_of(tape: Tape, weight: Weight) -> Block:
+    """The gradients of those weights, in their own dtype."""
+    size = weight.elements * BYTES[weight.dtype]
+    return tape.allocate(size, "gradients", f"gradient of {weight.name}", weight.shape, weight.dtype, weight.count)
+
+
+class Layers:
+    """The decoder's layers: the first and the last are played, those between are counted from what the last left.
+
+    Not from the first: what comes into that needs no gradient where only adapters are trained, and saves less.
+    Without `records` nothing is kept for a backward pass.
+    """
+
+    def __init__(self, plan: Plan, tape: Tape, mask: Tensor | None, *, records: bool = True) -> None:
+        self._plan = plan
+        self._checkpointing = plan.checkpointing and records
+        self._records = records and not plan.checkpointing
+        self._tape = tape
+        self._mask = mask
+        self._layer = Layer(plan.architecture, plan.block, plan.projections, plan.setting)
+        self._count = plan.architecture.num_hidden_layers
+        self._graphs: list[Graph] = []
+        self._inputs: list[Tensor] = []
+        self._outputs: list[Tensor] = []
+        self._between: list[Block] = []
+        self._casts: list[Block] = []
+        self._span: Span | None = None
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """The output of the last layer; takes over `hidden`."""
+        hidden = self._forward_one(hidden, first=True)
+        if self._count > 1:
+            hidden = self._forward_one(hidden, first=False)
+        return hidden
+
+    def end_autocast(self) -> None:
+        """Drop the weight casts that autocast kept."""
+        for graph in self._graphs:
+            graph.end_autocast()
+        self._tape.free_all(self._casts)
+        self._casts.clear()
+
+    def _forward_one(self, hidden: Tensor, *, first: bool) -> Tensor:
+        tape = self._tape
+        graph = Graph(tape)
+        graph.recording = self._records
+        before, begin = tape.alive(), len(tape.played)
+        self._inputs.append(hidden)
+        source = hidden.block
+        needs = hidden.needs_grad
+        if self._checkpointing:
+            graph.hold(hidden)
+        out = self._layer.forward(graph, hidden, self._mask, "layer")
+        if self._checkpointing:
+            out.needs_grad = needs or self._plan.setting.trained
+        self._graphs.append(graph)
+        self._outputs.append(out)
+        if not first and self._count > 2:
+            self._span = tape.like(begin, self._count - 2, source, out.block)
+            after = tape.alive()
+            created = [block for key, block in after.items() if key not in before]
+            if source is not None and id(source) not in after:
+                created = [block for block in created if block is not out.block]
+            # Without checkpointing the graph has saved them besides, and they stay.
+            casts = {id(tensor.block) for tensor in graph.cache if tensor.refs == 1}
+            between = self._count - 2
+            if self._plan.offloads:
+                between = min(STASHED, between) if self._checkpointing else 0
+            self._span.keeps = between
+            for block in created if between else ():
+                clone = tape.allocate(
+                    block.size, block.part, block.what, block.shape, block.dtype, block.count * between, stands_in=True,
+                )
+                (self._casts if id(block) in casts else self._between).append(clone)
+        return out
+
+    def backward(self, gradient: Tensor, accumulates: bool) -> None:
+        """Backward through all layers from the last; takes over `gradient`."""
+        tape = self._tape
+        tape.phase = "backward of the layers"
+        received: Tensor | None = gradient
+        for position in reversed(range(len(self._inputs))):
+            before, begin = tape.alive(), len(tape.played)
+            coming = received.block if received is not None else None
+            received = self._backward_one(position, received, accumulates)
+            if position == len(self._inputs) - 1 and self._count > 2:
+                going = received.block if received is not None else None
+                tape.like(begin, self._count - 2, coming, going, self._span)
+                tape.free_all(self._between)
+                made = [b for key, b in tape.alive().items() if key not in before and b.part == "gradients"]
+                for block in made:
+                    tape.allocate(
+                        block.size, "gradients", block.what, block.shape, block.dtype, block.count * (self._count - 2),
+                        stands_in=True,
+                    )
+            if received is None:
+                return
+        if received is not None and self._plan.setting.trained:
+            embedding = next(weight for weight in self._plan.weights if weight.name == "embedding")
+            tape.phase = "backward of the embedding"
+            own = gradient_of(tape, embedding)
+            if self._plan.architecture.tie_word_embeddings and self._plan.setting.autocast in (None, embedding.dtype):
+                # Autograd adds the gradients of embedding and head into a third (input_buffer.cpp, accumulate).
+                tape.free_all([own, gradient_of(tape, embedding)])
+
+    def _backward_one(self, position: int, gradient: Tensor | None, accumulates: bool) -> Tensor | None:
+        graph, source, out = self._graphs[position], self._inputs[position], self._outputs[position]
+        if gradient is None:
+            return None
+        if self._checkpointing:
+            graph = Graph(self._tape)
+            again = Tensor(None, source.shape, source.dtype, True)
+            again.needs_grad = True
+            out = self._layer.forward(graph, again, self._mask, "layer")
+            graph.drop(out)
+            source_after = again
+        else:
+            source_after = source
+        if accumulates:
+            graph.gradients = Everything()
+        made = graph.backward(out, gradient)
+        graph.end_autocast()
+        if self._checkpointing:
+            graph.drop(source)
+        return made.get(id(source_after))
+
+
+class Everything(dict[str, Block]):
+    """Gradients that are all there already."""
+
+    def __contains__(self, key: object) -> bool:
+        return True

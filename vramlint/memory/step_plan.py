@@ -1,0 +1,34 @@
+"""All that a step needs to know, decided before it is played."""
+
+from __future__ import annotations
+
+from vramlint.catalog import Architecture
+from vramlint.dataclass import dataclass
+from vramlint.memory.blocks import BlockShape
+from vramlint.memory.operations import Setting
+from vramlint.memory.optimizers import Optimizer
+from vramlint.memory.parameters import Projection, Weight
+from vramlint.memory.trainers import WHOLE, Course
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a step needs to know."""
+
+    architecture: Architecture
+    block: BlockShape
+    projections: tuple[Projection, ...]
+    weights: tuple[Weight, ...]
+    setting: Setting
+    optimizer: Optimizer
+    checkpointing: bool
+    loss: str
+    accumulates: bool
+    embeds_gradient: bool
+    head: str
+    workspace: int
+    offloads: bool = False
+    course: Course = WHOLE
+    """What the trainer runs around the forward pass that is trained on."""
+    evaluation: tuple[int, int, str] | None = None
+    """Of an eval batch: rows and length as the model sees them, and how its loss is computed."""
