@@ -9,7 +9,7 @@ from vramlint.dataclass import dataclass
 from vramlint.findings import Finding
 from vramlint.rules import RuleSet, finding_for
 from vramlint.source import SourceFile, Span
-from vramlint.source.locate import every_node
+from vramlint.source.comments import comments
 
 IGNORE = re.compile(r"(?:#|//)[ \t]*vramlint:[ \t]*ignore(-file)?(?![\w-])[ \t]*(\[[^\]\r\n]*(\])?)?")
 WORD = re.compile(r"[^\s,\[\]]+")
@@ -33,15 +33,7 @@ def suppressions_of(file: SourceFile) -> list[Suppression]:
     """Every such comment of a file, in order. What stands in a quoted text is no comment."""
     if "vramlint:" not in file.text:
         return []
-    found = [match for match in IGNORE.finditer(file.text) if not _is_quoted(file, match.start())]
-    return [_suppression(file, match) for match in found]
-
-
-def _is_quoted(file: SourceFile, offset: int) -> bool:
-    return any(
-        node.kind == "scalar" and node.span.start <= offset < node.span.end
-        for document in file.documents for node in every_node(document.root)
-    )
+    return [_suppression(file, match) for match in comments(file, IGNORE)]
 
 
 def _suppression(file: SourceFile, match: re.Match[str]) -> Suppression:

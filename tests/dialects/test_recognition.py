@@ -121,3 +121,10 @@ def test_the_corpus_is_told_apart(corpus: Path) -> None:
     missed = {dialect: total[dialect] - known[dialect] for dialect in total if known[dialect] < 0.98 * total[dialect] - 1}
     assert not missed
     assert sum(total.values()) > 100
+
+
+def test_a_json_schema_of_configs_is_no_config(is_recognised: Callable[..., bool]) -> None:
+    keys = '"model_name_or_path": {"type": "string"}, "per_device_train_batch_size": {"type": "integer"}, "output_dir": {}'
+    assert not is_recognised(f'{{"$schema": "https://json-schema.org/draft/2020-12/schema", "properties": {{{keys}}}}}', "json")
+    written = '"model_name_or_path": "gpt2", "per_device_train_batch_size": 1, "output_dir": "out"'
+    assert is_recognised(f'{{"$schema": "./vramlint.json", {written}}}', "json")

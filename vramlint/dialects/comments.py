@@ -26,11 +26,13 @@ def said_in_comments(file: SourceFile, document: Document) -> list[Said]:
     """What comments of this document say, suppressions left out; a comment between two documents is the second's."""
     if "vramlint:" not in file.text:
         return []
+    from vramlint.source.comments import comments  # noqa: PLC0415  # few files say anything
+
     before = file.documents[document.index - 1].root.span.end if document.index else 0
     is_last = document.index == len(file.documents) - 1
     end = len(file.text) if is_last else document.root.span.end
     said = []
-    for comment in COMMENT.finditer(file.text, before, end):
+    for comment in comments(file, COMMENT, before, end):
         if comment[1].startswith("ignore"):  # a suppression; the reason after it may well name keys
             continue
         for match in SAID.finditer(file.text, comment.start(1), comment.end(1)):

@@ -11,11 +11,15 @@ from vramlint.source import Effective
 
 NO_GROUPS = ("any", "not", "formats")
 LONGEST = 200
+JSON_SCHEMA = (".$schema", ".properties")
+"""Keys of a JSON Schema, which describes configs and is none, however many of their keys it names."""
 
 
 def dialects_of(values: Effective, file_format: str) -> list[str]:
     """Every dialect whose marks the document bears, in alphabetical order; usually one or none."""
     names = names_of(values, python=file_format == "python")
+    if all(mark in names for mark in JSON_SCHEMA):
+        return []
     return [name for name, marks in dialect_marks().items() if bears(marks, names, file_format)]
 
 
