@@ -97,6 +97,7 @@ def plans_of(
 ) -> Plans:
     """The plans of a run on a card; `sayable` is asked of the first move of each axis. Each is estimated in full."""
     known = Allowed(**{name: allowed[name] for name in Allowed.__match_args__ if name in allowed})
+    known = known if allowed.get("triton", True) else replace(known, liger=False)
     needed = needed_moves(run, known)
     after = with_changes(run, [change for move in needed for change in move.changes])
     moves: list[Move] = []

@@ -72,6 +72,7 @@ def allowances(
         "flash_attention_2": cuda and at >= (8, 0),
         "flash_attention_3": cuda and at[0] == 9,
         "liger": architecture is not None and architecture.model_type in LIGER_MODEL_TYPES,
+        "triton": not cuda or at >= (7, 0),  # torch 2.11, _inductor/scheduler.py, GPUTooOldForTriton
         "bitsandbytes": cuda,
         "four_bit": cuda and (architecture is None or architecture.num_experts == 0),
     }

@@ -33,7 +33,7 @@ RESULTS: dict[str, Type] = {
     "model.max_position_embeddings": NUMBER, "model.num_experts": NUMBER, "model.dtype": TEXT,
     "verdict": Type("text", ("fits", "tight", "does-not-fit")), "dialect": TEXT,
     **{f"allows.{name}": BOOL for name in (
-        "bf16", "tf32", "fp8", "flash_attention_2", "flash_attention_3", "liger", "bitsandbytes", "four_bit",
+        "bf16", "tf32", "fp8", "flash_attention_2", "flash_attention_3", "liger", "triton", "bitsandbytes", "four_bit",
     )},
     "KiB": BYTES, "MiB": BYTES, "GiB": BYTES,
 }
