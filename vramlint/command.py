@@ -106,7 +106,7 @@ def _name(found: Found, options: dict[str, Any]) -> str:
 
 def run_estimate(options: dict[str, Any]) -> int:
     """`vramlint estimate`; 1 if a file has no estimate."""
-    session = Session(options, plans=False)
+    session = Session(options, plans=False, explains=True)
     records: list[dict[str, object]] = []
     for found in discover(options["paths"]):
         settings, data = session.settings_for(found.path), _read(found)

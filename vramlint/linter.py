@@ -46,7 +46,7 @@ class Options:
 
     `insists` says that a file's own comment must not name another card than `targets`; `reserve` is left free on those that
     it names. `dialect` is taken where neither `facts` nor the file names one. `codes` are the rules to report, None: those
-    that are on by default.
+    that are on by default. `explains` adds to the records what `vramlint estimate` shows beside the number.
     """
 
     targets: tuple[Target, ...] = ()
@@ -56,6 +56,7 @@ class Options:
     reserve: int = 0
     dialect: str | None = None
     codes: frozenset[str] | None = None
+    explains: bool = False
 
 
 def check_data(path: str, data: bytes, options: Options, rules: RuleSet, *, named: bool = True) -> Checked:
@@ -86,7 +87,7 @@ def check_data(path: str, data: bytes, options: Options, rules: RuleSet, *, name
         asked_of.update(targets)
         for target in targets or (None,):
             numbers = numbers_of(subject, target)
-            records.append(record_of(subject, numbers))
+            records.append(record_of(subject, numbers) | _explained(subject, numbers, options, said))
             findings += [
                 finding for finding in _checked(subject, numbers, rules, options) if finding not in findings
             ]
@@ -94,6 +95,15 @@ def check_data(path: str, data: bytes, options: Options, rules: RuleSet, *, name
         findings = _less_suppressed(findings, file, options, rules, _asked(options, rules, records, has_target=bool(asked_of)))
     findings = _in_order(_chosen(findings, options, rules))
     return Checked(path, file, tuple(findings), tuple(records), recognised=bool(records or findings))
+
+
+def _explained(subject: Subject, numbers: Numbers, options: Options, said: Modeline | None) -> Record:
+    """What is said beyond the number, where it is asked for."""
+    if not options.explains:
+        return {}
+    from vramlint.explaining import explanation_of  # noqa: PLC0415  # only `vramlint estimate` explains
+
+    return explanation_of(subject, numbers, _facts(options, said.dialect if said else None))
 
 
 def _said(file: SourceFile, document: Document, options: Options) -> Modeline | None:

@@ -43,12 +43,12 @@ class Session:
     Raises `UsageError` for a command line that cannot be followed.
     """
 
-    def __init__(self, options: Mapping[str, Any], *, plans: bool = True) -> None:
+    def __init__(self, options: Mapping[str, Any], *, plans: bool = True, explains: bool = False) -> None:
         self.findings: list[Finding] = []
         self.files: dict[str, SourceFile] = {}
         self.all_rules: list[Rule] = []
         self._given = options
-        self._plans = plans
+        self._plans, self._explains = plans, explains
         self._base = load_rules()
         self._overrides = _overrides(options["settings"])
         self._near: dict[str, Configuration] = {}
@@ -106,8 +106,8 @@ class Session:
             isolated=given["isolated"], model_config=given["model_config"], stack=dict(values.get("stack", {})),
         )
         lint = Options(
-            targets=targets, facts=facts, plans=self._plans, insists=bool(given["targets"]), reserve=reserve, dialect=dialect,
-            codes=self._codes(configuration, rules, report),
+            targets=targets, facts=facts, plans=self._plans, explains=self._explains, insists=bool(given["targets"]),
+            reserve=reserve, dialect=dialect, codes=self._codes(configuration, rules, report),
         )
         fail_on = given.get("fail_on") or values.get("fail-on", "error")
         return Settings(lint, rules, fail_on, _severities_of(configuration, rules, report))

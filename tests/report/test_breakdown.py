@@ -32,7 +32,7 @@ train.yaml: Qwen/Qwen2.5-0.5B, trl-sft (huggingface)
     without it the peak would be 6.0 GiB, optimizer step
 
   largest tensors then:
-       4.0 GiB  logits in fp32: 2 of 8 × 512 × 151936 float32
+       4.0 GiB  logits in fp32 2 of 8×512×151936 fp32
 
   assumed:
     padding = true: batches are padded by default

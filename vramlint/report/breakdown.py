@@ -6,20 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vramlint.report.display import printable
+from vramlint.report.explained import VERDICTS, receipt_lines, turning_lines
 from vramlint.report.paint import Paint
 from vramlint.report.report import Record
 from vramlint.sizes import in_gib
 
-MOST_TENSORS = 8
+MOST_TENSORS = 5
+DTYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
+"""As people say them."""
 FIGURES = (
     ("device", "on the device", "what must fit"),
     ("context", "  CUDA context", "outside the allocator"),
     ("required", "  required", "least allocator capacity that the run gets through in"),
     ("allocated", "  allocated", "peak of live tensors"),
 )
-VERDICTS = {
-    "fits": ("fits", "good"), "tight": ("tight", "warning"), "does-not-fit": ("does not fit", "error"),
-}
 
 
 def render(records: Sequence[Record], *, colour: bool = False) -> str:
@@ -38,7 +38,10 @@ def _block(record: Record, paint: Paint) -> list[str]:
         lines += _tensors(estimate["peak"].get("tensors", ()))
     lines += _candidates(record.get("candidates", ()))
     lines += _notes("assumed", record["assumptions"], paint)
-    return lines + _notes("unknown", record["unknown"], paint)
+    lines += _notes("unknown", record["unknown"], paint)
+    if "turning" in record:
+        lines += turning_lines(record["turning"], record["verdict"], paint)
+    return lines + receipt_lines(record.get("receipt"), paint)
 
 
 def _title(record: Record, paint: Paint) -> str:
@@ -94,9 +97,11 @@ def _tensors(tensors: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _tensor(tensor: Mapping[str, Any]) -> str:
-    shape = " × ".join(map(str, tensor["shape"]))
-    count = f"{tensor['count']} of " if tensor["count"] > 1 else ""
-    return f"    {in_gib(tensor['size']):>10}  {printable(tensor['what'])}: {count}{shape} {tensor['dtype']}"
+    """`2.3 GiB  logits 8×512×151936 fp32`; of several alike, how many and what they take together."""
+    shape = "×".join(map(str, tensor["shape"]))
+    count = f"{tensor['count']} of" if tensor["count"] > 1 else ""
+    words = (printable(tensor["what"]), count, shape, DTYPES.get(tensor["dtype"], tensor["dtype"]))
+    return f"    {in_gib(tensor['size']):>10}  {' '.join(word for word in words if word)}"
 
 
 def _candidates(candidates: Sequence[Mapping[str, Any]]) -> list[str]:
