@@ -147,6 +147,23 @@ def targets(**options: Any) -> None:
 
 
 @cli.command()
+@click.argument("path", metavar="FILE")
+@click.argument("recording", metavar="RUN.jsonl")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="What if: set a canonical key.")
+@click.option("--model-config", type=click.Path(), metavar="FILE", help="The model's config.json.")
+@click.option("--dialect", metavar="NAME", help="Take the file to be in this dialect.")
+@click.option("--config", type=click.Path(), metavar="FILE", help="This configuration, not the nearest.")
+@click.option("--isolated", is_flag=True, help="Leave configurations and the Hugging Face cache out.")
+@click.option("--output-format", type=click.Choice(["text", "json"]), default="text")
+@click.option("--color", type=click.Choice(COLOURS), default="auto")
+def compare(**options: Any) -> None:
+    """Hold a run that vramlint.monitor recorded against the estimate; exit 1 if they differ."""
+    from vramlint.command import run_compare  # noqa: PLC0415
+
+    raise SystemExit(run_compare(options))
+
+
+@cli.command()
 @click.argument("code")
 def explain(code: str) -> None:
     """Explain a rule."""

@@ -145,6 +145,34 @@ def run_targets(options: dict[str, Any]) -> int:
     return int(_says_faults(session) or any(record["error"] for record in records))
 
 
+def run_compare(options: dict[str, Any]) -> int:
+    """`vramlint compare`; 1 if run and estimate differ."""
+    from vramlint.comparing import NothingToCompare, comparison  # noqa: PLC0415  # no other command reads recordings
+    from vramlint.recording import RecordingError, recording_of  # noqa: PLC0415
+    from vramlint.report.comparison import render as render_comparison  # noqa: PLC0415
+
+    session = Session({**options, "targets": (), "reserve": None}, plans=False)
+    path, name = options["path"], options["recording"]
+    facts, data, recorded = session.settings_for(path).lint.facts, _bytes_of(path, 1 << 20), _bytes_of(name, 64 << 20)
+    try:
+        found = comparison(path, data, facts, recording_of(name, recorded))
+    except SourceError as error:
+        raise FileError(f"{path}: {error.message}") from None
+    except (RecordingError, NothingToCompare) as error:
+        raise FileError(str(error)) from None
+    say(render_comparison(found, options["output_format"], colour=_coloured(options, to_errors=False)))
+    return int(_says_faults(session) or not found["agrees"])
+
+
+def _bytes_of(path: str, most: int) -> bytes:
+    """A file's bytes, one more than `most` at most. Raises `FileError`."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(most + 1)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from None
+
+
 def _says_faults(session: Session) -> bool:
     """Whether a configuration cannot be followed; that is said beside what these commands print."""
     if session.findings:

@@ -41,13 +41,17 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The fullest moment. `next_phase` and `next_allocated`: the peak that would remain if this moment were mended."""
+    """The fullest moment. `next_phase` and `next_allocated`: the peak that would remain if this moment were mended.
+
+    `phases` has the peak of each phase of the step, in bytes.
+    """
 
     phase: str
     parts: Parts
     tensors: tuple[Tensor, ...] = ()
     next_phase: str | None = None
     next_allocated: int | None = None
+    phases: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
