@@ -116,7 +116,9 @@ def measure(sink: Path, venv: Path, count: int) -> None:
         known.add((identity(case), drawn_card.id))
         card, before, plan = found
         edited = changed(case, plan.changes)
-        worker = workers.setdefault(case["capability"], Worker(case["capability"], venv))
+        if case["capability"] not in workers:
+            workers[case["capability"]] = Worker(case["capability"], venv)
+        worker = workers[case["capability"]]
         left_beside_context = card.usable - before.context.typical
         ran = worker.run(complete(edited), left_beside_context / (1 << 42))
         unedited = worker.run(case, left_beside_context / (1 << 42))

@@ -7,23 +7,20 @@ from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES, promoted
 from vramlint.memory.layers import Layers
 from vramlint.memory.loss import TRL_TOKENS, TRL_VOCABULARY
+from vramlint.memory.masks import build
 from vramlint.memory.operations import norm
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Tape
 from vramlint.memory.trainers import CLASSIFIER, FULL, FUSED, REFERENCE, Generation
 
 
-def embedded(plan: Plan, graph: Graph) -> tuple[Tensor, Tensor | None]:
-    """What goes into the first layer, and the attention mask where one is built."""
+def embedded(plan: Plan, graph: Graph) -> tuple[Tensor, list[Tensor]]:
+    """What goes into the first layer, and the attention masks that are built."""
     setting = plan.setting
     embedding = next(weight for weight in plan.weights if weight.name == "embedding")
     shape = (setting.batch, setting.length, plan.architecture.hidden_size)
     hidden = graph.tensor(shape, embedding.dtype, "embedded tokens", needs_grad=False)
-    mask = None
-    if setting.masked:
-        kind = embedding.dtype if "additive-mask" in setting.facts else "bool"
-        mask = graph.tensor((setting.batch, 1, setting.length, setting.length), kind, "attention mask", needs_grad=False)
-    return hidden, mask
+    return hidden, build(graph, setting.masks, setting.batch, setting.length)
 
 
 def score(plan: Plan, tape: Tape, who: str) -> None:
@@ -40,8 +37,8 @@ def forward(plan: Plan, tape: Tape, loss: str) -> None:
     graph = Graph(tape)
     graph.recording = False
     setting, width = plan.setting, plan.architecture.hidden_size
-    hidden, mask = embedded(plan, graph)
-    layers = Layers(replace(plan, offloads=False), tape, mask, records=False)
+    hidden, masks = embedded(plan, graph)
+    layers = Layers(replace(plan, offloads=False), tape, masks, records=False)
     hidden = layers.forward(hidden)
     last = norm(graph, setting, hidden, plan.block.norm, "final norm", width)
     graph.drop(hidden)
@@ -52,8 +49,7 @@ def forward(plan: Plan, tape: Tape, loss: str) -> None:
     else:
         _full(plan, graph, last, with_loss=loss == FULL)
     layers.end_autocast()
-    if mask is not None:
-        graph.drop(mask)
+    graph.drop(*masks)
 
 
 def _fused(plan: Plan, graph: Graph, last: Tensor) -> None:

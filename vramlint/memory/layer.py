@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vramlint.catalog import Architecture
+from vramlint.dataclass import replace
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.operations import Setting, activation, add, attention, dropout, linear, multiply, norm, rope
@@ -102,7 +103,8 @@ class Layer:
         heads, groups = a.num_attention_heads, a.num_key_value_heads
         attended = attention(graph, setting, query, key, value, heads, groups, mask, softcap=block.attention_softcap,
                              dropped=a.attention_dropout)
-        if block.partial_rope and mask is None:  # the flash kernel keeps the layout of its queries; the masked one does not
+        # Of the kernels of sdpa only flash keeps the layout of its queries: not with a mask, nor in fp32.
+        if block.partial_rope and mask is None and attended.dtype != "float32" and setting.attention != "math":
             copied = graph.tensor(attended.shape, attended.dtype, "output of attention, in its own layout")
             graph.record(copied, (attended,), passes=True)
             graph.drop(attended)
@@ -113,7 +115,9 @@ class Layer:
 
     def _qk_norm(self, graph: Graph, tensor: Tensor, name: str) -> Tensor:
         kind = self._block.norm if self._block.norm.startswith("rms") else "rms"
-        made = norm(graph, self._setting, tensor, kind, name, self._architecture.head_dim)
+        # Liger patches the norms of each head (gemma3, qwen3), not olmo2's of all heads (0.8.5, monkey_patch.py).
+        setting = self._setting if self._block.qk_norm == "head" else replace(self._setting, liger=False)
+        made = norm(graph, setting, tensor, kind, name, self._architecture.head_dim)
         graph.drop(tensor)
         return made
 

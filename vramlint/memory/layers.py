@@ -26,12 +26,12 @@ class Layers:
     Without `records` nothing is kept for a backward pass.
     """
 
-    def __init__(self, plan: Plan, tape: Tape, mask: Tensor | None, *, records: bool = True) -> None:
+    def __init__(self, plan: Plan, tape: Tape, masks: list[Tensor], *, records: bool = True) -> None:
         self._plan = plan
         self._checkpointing = plan.checkpointing and records
         self._records = records and not plan.checkpointing
         self._tape = tape
-        self._mask = mask
+        self._mask = masks[-1] if plan.setting.masks.used else None
         self._layer = Layer(plan.architecture, plan.block, plan.projections, plan.setting)
         self._count = plan.architecture.num_hidden_layers
         self._graphs: list[Graph] = []

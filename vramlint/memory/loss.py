@@ -105,22 +105,34 @@ def _shifted(graph: Graph, setting: Setting, shape: tuple[int, ...], dtype: str)
 def loss_in_chunks(
     graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, leave: Leave,
 ) -> Tensor:
-    """A fused loss (Liger, TRL's default): logits of some tokens at a time; gives the gradient of `hidden`."""
+    """Liger's fused loss: logits of some tokens at a time; gives the gradient of `hidden`.
+
+    After liger-kernel 0.8.5, ops/fused_linear_cross_entropy.py. The head's gradient is added to in place, but below compute
+    capability 8.0, in another dtype than the logits', and in earlier versions: there each chunk's is made first, and its
+    fp32 copy.
+    """
     width = hidden.shape[-1]
     compute = setting.autocast or promoted(hidden.dtype, head)
     tokens = min(setting.tokens, max(1, _power_of_two(-(-setting.tokens // -(-vocabulary // width)))))
     graph.tape.phase = "fused loss"
     gradient = graph.tensor(hidden.shape, hidden.dtype, "gradient of the last hidden states", needs_grad=False)
-    lowered = [graph.tensor((vocabulary, width), compute, "head's weight in the compute dtype", part="logits",
-                            needs_grad=False)] if head != compute else []
+    # A trained head is cast twice: `weight` stays in autocast's cache, and `weight.t()` is a view, which that does not take.
+    casts = 0 if head == compute else 2 if trained and tokens < setting.tokens else 1
+    lowered = [
+        graph.tensor((vocabulary, width), compute, "head's weight in the compute dtype", part="logits", needs_grad=False)
+        for _ in range(casts)
+    ]
     if trained:
         kept = vocabulary * width * BYTES[head]
         graph.gradients["head"] = graph.tape.allocate(kept, "gradients", "gradient of the head", (vocabulary, width), head)
     chunk = graph.tensor((tokens, vocabulary), compute, "logits of one chunk", part="logits", needs_grad=False)
-    upper = graph.tensor((tokens, vocabulary), "float32", "logits of one chunk in fp32", part="logits", needs_grad=False)
-    graph.drop(upper)
-    if trained:
-        product = graph.tensor((vocabulary, width), compute, "head's gradient of one chunk", part="gradients", needs_grad=False)
+    in_place = setting.capability >= (8, 0) and compute != "float32" and (head in ("float32", compute))
+    if trained and not (in_place and "liger-head-apart" not in setting.facts):
+        shape = (vocabulary, width)
+        product = graph.tensor(shape, compute, "head's gradient of one chunk", part="gradients", needs_grad=False)
+        if compute != "float32":
+            upper = graph.tensor(shape, "float32", "head's gradient of one chunk in fp32", part="gradients", needs_grad=False)
+            graph.drop(upper)
         graph.drop(product)
     graph.drop(chunk, *lowered)
     leave()

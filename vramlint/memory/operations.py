@@ -7,6 +7,7 @@ from math import prod
 from vramlint.dataclass import dataclass
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES, promoted
+from vramlint.memory.masks import Masks
 from vramlint.memory.parameters import Projection
 
 
@@ -16,6 +17,7 @@ class Setting:
 
     `autocast`: the dtype of mixed precision or None. `weight`: the dtype that weights are kept in. `trained`: whether the
     base weights are. `adapter`: the dtype of LoRA's matrices. `compute`: bitsandbytes' compute dtype, where `bits` is 4 or 8.
+    `capability`: the card's compute capability.
     """
 
     batch: int
@@ -30,8 +32,9 @@ class Setting:
     bits: int
     compute: str
     attention: str
-    masked: bool
+    masks: Masks
     liger: bool
+    capability: tuple[int, int] = (8, 0)
     facts: frozenset[str] = frozenset()
     """What holds for the versions of the libraries: names of `catalog/data/library_facts.json`."""
 

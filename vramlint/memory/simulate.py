@@ -9,6 +9,7 @@ from vramlint.memory.capacity import replayed, required_of
 from vramlint.memory.estimate import Assumption, Band, Estimate, NoEstimate, Parts, Peak, Tensor
 from vramlint.memory.evaluation import evaluates, evaluation_loss
 from vramlint.memory.inventory import inventory
+from vramlint.memory.masks import masks_of
 from vramlint.memory.operations import Setting
 from vramlint.memory.optimizers import OPTIMIZERS
 from vramlint.memory.parameters import lora_targets, projections_of
@@ -115,17 +116,20 @@ def _plan(
     outer = next(weight.dtype for weight in weights if weight.name == "embedding")
     flash = run.attn_implementation in ("flash_attention_2", "flash_attention_3")
     flat = run.trainer == "trl-sft" and (run.padding_free or (run.packing and run.packing_strategy != "wrapped"))
-    # Rows laid end to end are kept apart by a mask, unless the kernel takes their lengths (transformers, masking_utils.py).
-    masked = (run.padding or flat) and not flash
     batch, length = run.per_device_train_batch_size * course.rows, int(run.max_length or 0)
     if flat:
         batch, length = 1, batch * length
+    kernel = _attention(run, capability, dtype)
+    # Rows laid end to end are kept apart by a mask, unless the kernel takes their lengths.
+    masks = masks_of(
+        a, length=length, attention="flash" if flash else kernel, dtype=outer, padded=run.padding, flat=flat, facts=facts,
+    )
     setting = Setting(
         batch=batch, length=length,
         autocast="bfloat16" if run.bf16 else "float16" if run.fp16 else None,
         weight=dtype, norm_weight=outer, trained=not run.use_peft, adapter=adapter, rank=run.lora_r,
         dropout=0.0 if course.drops_nothing else run.lora_dropout,
-        bits=bits, compute=run.bnb_4bit_compute_dtype, attention=_attention(run, capability, dtype), masked=masked,
+        bits=bits, compute=run.bnb_4bit_compute_dtype, attention=kernel, masks=masks, capability=capability,
         liger=run.use_liger_kernel and a.model_type in LIGER_MODEL_TYPES, facts=facts,
     )
     checkpointing, loss = run.gradient_checkpointing, _loss(run, a, facts)
@@ -274,4 +278,5 @@ def _peak_of(moment: Moment, tape: Tape) -> Peak:
         ),
         next_phase=others[-1][1] if others else None,
         next_allocated=others[-1][0] if others else None,
+        phases=tuple(tape.peak_by_phase.items()),
     )

@@ -72,11 +72,11 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     tape.phase = "forward"
     _prepare(plan, tape, accumulated=bool(accumulated))
     graph = Graph(tape)
-    hidden, mask = embedded(plan, graph)
+    hidden, masks = embedded(plan, graph)
     hidden.needs_grad = plan.embeds_gradient
     hidden = dropout(graph, hidden, float(str(a.extra.get("embd_pdrop") or 0)), "embedded tokens")
     hidden.needs_grad = plan.embeds_gradient
-    outer = Layers(plan, tape, mask)
+    outer = Layers(plan, tape, masks)
     hidden = outer.forward(hidden)
     last = hidden
     normed = norm(graph, setting, hidden, plan.block.norm, "final norm", a.hidden_size)
@@ -102,8 +102,7 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     received = gradients.get(id(last))
     if received is not None:
         outer.backward(received, bool(accumulated))
-    if mask is not None:
-        graph.drop(mask)
+    graph.drop(*masks)
 
 
 def _prepare(plan: Plan, tape: Tape, *, accumulated: bool) -> None:
