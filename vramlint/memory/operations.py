@@ -177,10 +177,12 @@ def _quantized(graph: Graph, setting: Setting, hidden: Tensor, projection: Proje
     compute = setting.compute if setting.bits == 4 else "float16"
     source = cast(graph, hidden, compute, "input of a 4-bit projection")
     unpacked = projection.inputs * projection.outputs * BYTES[compute]
+    # Backward unpacks to the dtype that was loaded, then casts (bitsandbytes 0.50, autograd/_functions.py, MatMul4Bit).
+    again = projection.inputs * projection.outputs * BYTES[setting.weight] if setting.weight != compute else 0
     weight = graph.tensor((projection.outputs, projection.inputs), compute, "unpacked 4-bit weight", part="workspace",
                           needs_grad=False)
     made = graph.tensor((*hidden.shape[:-1], projection.outputs), compute, f"output of {projection.name}")
-    graph.record(made, (source,), temporary=unpacked)
+    graph.record(made, (source,), temporary=unpacked + again)
     graph.drop(weight)
     result = cast(graph, made, hidden.dtype, f"output of {projection.name}")
     graph.drop(made, source)
@@ -213,7 +215,9 @@ def attention(
         key, value = (_repeated(graph, tensor, width) for tensor in (key, value))
     if setting.attention == "eager":
         return _eager(graph, query, key, value, heads, compute, softcap, dropped)
-    if setting.attention == "math":
+    # Grouped heads are left to the kernel where there is no mask; of the fused ones only flash takes them (sdp_utils.cpp).
+    has_flash = compute != "float32" and setting.capability >= (8, 0)
+    if setting.attention == "math" or (setting.attention == "sdpa" and groups != heads and not repeats and not has_flash):
         return _math(graph, query, key, value, heads, compute)
     inputs = []
     for tensor in (query, key, value):
