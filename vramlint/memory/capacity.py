@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from math import hypot
 from typing import NamedTuple
 
@@ -73,17 +74,8 @@ def required_of(found: Replayed | None, allocated: Band, widened: float = 0.0) -
 
 def _requested(events: list[Event]) -> int:
     """The most bytes that were asked for at once."""
-    sizes: dict[int, int] = {}
-    current = peak = 0
-    for identifier, size in events:
-        if size > 0:
-            sizes[identifier] = size
-            current += size
-            if current > peak:  # noqa: PLR1730 — max() costs a call an event
-                peak = current
-        elif not size:
-            current -= sizes[identifier]
-    return peak
+    sizes = dict(reversed(events))  # of each identifier the first event: what it asked for
+    return max(accumulate(size if size > 0 else -sizes[identifier] if not size else 0 for identifier, size in events), default=0)
 
 
 def _least(

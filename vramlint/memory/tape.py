@@ -65,13 +65,19 @@ class Tape:
     `played` has each block at its allocation and once more at its free, in order; `phases` the index at which each begins.
     """
 
-    __slots__ = ("_live", "_new_peak", "_phase", "current", "peak", "peak_by_phase", "phases", "played", "spans")
+    __slots__ = (
+        "_fullest", "_highest", "_live", "_phase", "_settled", "_top", "_top_phase", "current", "peak_by_phase", "phases",
+        "played", "spans",
+    )
 
     def __init__(self) -> None:
         self._live: dict[int, Block] = {}
-        self._new_peak = False
+        self._top = 0  # the most bytes so far, in which phase, and how much had been played then
+        self._top_phase = ""
+        self._fullest = 0
+        self._highest = 0  # the most bytes of this phase
+        self._settled = Moment("", 0, ())
         self.current = 0
-        self.peak = Moment("", 0, ())
         self.peak_by_phase: dict[str, int] = {}
         self.played: list[Block] = []
         self.phases: list[tuple[int, str]] = []
@@ -86,6 +92,7 @@ class Tape:
     @phase.setter
     def phase(self, name: str) -> None:
         self._phase = name
+        self._highest = self.peak_by_phase.get(name, 0)
         self.phases.append((len(self.played), name))
 
     def like(
@@ -105,18 +112,15 @@ class Tape:
         block = Block(rounded, part, what, shape, dtype, count, stands_in=stands_in)
         self.played.append(block)
         self._live[id(block)] = block
-        self.current += rounded * count
-        if self.current > self.peak.total:
-            self.peak = Moment(self.phase, self.current, ())
-            self._new_peak = True
-        if self.current > self.peak_by_phase.get(self.phase, 0):
-            self.peak_by_phase[self.phase] = self.current
+        current = self.current = self.current + rounded * count
+        if current > self._highest:
+            self._highest = self.peak_by_phase[self._phase] = current
+            if current > self._top:
+                self._top, self._top_phase, self._fullest = current, self._phase, len(self.played)
         return block
 
     def free(self, block: Block) -> None:
         """Give a block back."""
-        if self._new_peak:
-            self.settle()
         del self._live[id(block)]
         self.played.append(block)
         self.current -= block.size * block.count
@@ -130,9 +134,17 @@ class Tape:
         """The blocks alive now, by identity."""
         return dict(self._live)
 
-    def settle(self) -> Moment:
+    @property
+    def peak(self) -> Moment:
         """The peak so far with what was alive then."""
-        if self._new_peak:
-            self._new_peak = False
-            self.peak = Moment(self.peak.phase, self.peak.total, tuple(self._live.values()))
-        return self.peak
+        return self.settle()
+
+    def settle(self) -> Moment:
+        """The peak so far with what was alive then, read off what was played until then."""
+        if self._settled.total != self._top:
+            live: dict[int, Block] = {}
+            for block in self.played[:self._fullest]:
+                if live.pop(id(block), None) is None:
+                    live[id(block)] = block
+            self._settled = Moment(self._top_phase, self._top, tuple(live.values()))
+        return self._settled
