@@ -9,6 +9,7 @@ from vramlint.catalog import FoundModel, Target, library_facts
 from vramlint.dataclass import replace
 from vramlint.examine import Facts, Numbers, Subject, numbers_of, subjects_of
 from vramlint.memory import Band, Estimate, NoEstimate
+from vramlint.memory.verdict import verdict
 from vramlint.recording import Recording
 from vramlint.run import Change, Run, with_changes
 
@@ -121,10 +122,11 @@ def _band(band: Band) -> dict[str, int]:
 def _figures(made: Estimate, recording: Recording, usable: int) -> list[dict[str, Any]]:
     """What decides whether estimate and run agree."""
     if recording.ran_out:
-        fits = made.device.high <= usable
+        judged = verdict(made.device, usable)
+        said = {"fits": "the estimate says that it fits", "tight": "the estimate calls it tight"}
         return [{
-            "figure": "device", "estimated": _band(made.device), "measured": None, "error": None, "within": not fits,
-            "why": "the run ran out of memory" + (", and the estimate says it fits" if fits else ", as it may by the estimate"),
+            "figure": "device", "estimated": _band(made.device), "measured": None, "error": None, "within": judged != "fits",
+            "why": f"the run ran out of memory: {said.get(judged, 'the estimate says so too')}",
         }]
     allocated, reserved = recording.peak_allocated, recording.peak_reserved
     found = [
@@ -163,7 +165,7 @@ def _parts(made: Estimate, recording: Recording) -> list[dict[str, Any]]:
         here, there = getattr(made.peak.parts, name), recording.parts.get(name, 0)
         if here or there:
             found.append({"part": name, "estimated": here, "measured": there, "error": _error(here, there)})
-    if recording.parts.get("weights"):
+    if recording.parts.get("weights") and not recording.ran_out:  # else it did not come to the peak
         here = sum(getattr(made.peak.parts, name) for name in PASSING)
         there = max(0, recording.peak_allocated - sum(recording.parts.get(name, 0) for name in STAYING))
         found.append({"part": ", ".join(PASSING), "estimated": here, "measured": there, "error": _error(here, there)})

@@ -109,9 +109,15 @@ def watch(path: str | os.PathLike[str] = "run.jsonl", *, model: Any = None, ever
             recorder.parts(model, optimizer)
         recorder.stepped()
 
+    def before_forward(module: Any, _: Any) -> None:
+        if module.training:
+            recorder.mark("between steps")
+
     hooks = [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
     if model is not None:
         hooks.append(_hooked(model, recorder))
+        # Gradients are set free after the optimizer's step: what was there before that is no part of the forward pass.
+        hooks.append(model.register_forward_pre_hook(before_forward))
     try:
         yield recorder
     except BaseException as error:

@@ -61,7 +61,7 @@ class Recorder:
             warnings.warn(f"vramlint records nothing: {self.path}: {error}", stacklevel=3)
             return
         header: dict[str, Any] = {
-            "vramlint_run": FORMAT, "device": None, "versions": _versions(), "arguments": _settings(arguments),
+            "vramlint_run": FORMAT, "device": None, "versions": _versions(), "arguments": _settings(arguments, model),
             "arguments_class": type(arguments).__name__ if arguments is not None else None, "process": os.getpid(),
         }
         if torch.cuda.is_available():
@@ -251,11 +251,19 @@ SETTINGS = (
 """What of the trainer's arguments decides memory, in the names that vramlint has for it."""
 
 
-def _settings(arguments: Any) -> dict[str, Any]:
+ADAPTER_SETTINGS = {"r": "lora_r", "lora_dropout": "lora_dropout", "use_dora": "use_dora", "use_rslora": "use_rslora"}
+"""Of peft's LoraConfig, likewise."""
+
+
+def _settings(arguments: Any, model: Any) -> dict[str, Any]:
+    given = {name: getattr(arguments, name, None) for name in SETTINGS}
+    adapters = getattr(model, "peft_config", None)
+    if isinstance(adapters, Mapping) and adapters:
+        adapter = next(iter(adapters.values()))
+        given |= {ours: getattr(adapter, theirs, None) for theirs, ours in ADAPTER_SETTINGS.items()}
     found = {}
-    for name in SETTINGS:
-        value = getattr(arguments, name, None)
-        value = getattr(value, "value", value)  # of an enumeration
-        if isinstance(value, (str, int, float, bool)):
-            found[name] = value
+    for name, value in given.items():
+        plain = getattr(value, "value", value)  # of an enumeration
+        if isinstance(plain, (str, int, float, bool)):
+            found[name] = plain
     return found

@@ -73,14 +73,14 @@ def _lines(path: str, data: bytes) -> list[dict[str, Any]]:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        number = data.count(b"\n", 0, error.start) + 1
         column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
-        raise RecordingError(f"{path}:{line}:{column}: not UTF-8: no file of vramlint.monitor") from None
+        raise RecordingError(f"{path}:{number}:{column}: not UTF-8: no file of vramlint.monitor") from None
     found = []
     numbered = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    for number, line in numbered:
+    for number, written in numbered:
         try:
-            value = json.loads(line)
+            value = json.loads(written)
         except (json.JSONDecodeError, RecursionError) as error:
             column = getattr(error, "colno", 1)
             is_last = number == numbered[-1][0] and number > 1
