@@ -59,6 +59,11 @@ class Estimator:
 
         return outcome_of
 
+    def beyond(self, changes: tuple[Change, ...], target: Target) -> bool:
+        """Whether what is allocated alone is more than the card has: known at a third of the cost of an estimate in full."""
+        result = self.estimate(changes, target, replay=False)
+        return isinstance(result, Estimate) and result.allocated.typical + result.context.high > target.usable
+
     def rough(self, target: Target, margin: float) -> OutcomeOf:
         """What `plan` searches with; `margin` is added to the need, as a share."""
         start = self.estimate((), target)
@@ -173,6 +178,8 @@ def smallest_card(changes: tuple[Change, ...], above: Target, estimator: Estimat
         if card.usable > above.usable and card.compute_capability >= LEAST_CAPABILITY and card.kernels_assumed is None
     ]
     for card in sorted(larger, key=lambda card: (card.usable, card.id)):
+        if estimator.beyond(changes, card):
+            continue
         outcome = estimator.on(card)(changes)
         if outcome is not None and outcome.verdict == "fits":
             return card
