@@ -54,7 +54,7 @@ def changed(case: Mapping[str, Any], changes: tuple[Change, ...]) -> dict[str, A
         elif change.key == "fp16":
             made["amp"] = "fp16" if change.value else made.get("amp")
         elif change.key == "load_in_4bit" and change.value:
-            made |= {"method": "qlora", "bits": 4, "kbit_prepare": made.get("kbit_prepare", True)}
+            made |= {"method": "qlora", "bits": 4, "kbit_prepare": made["trainer"] == "hf"}
         elif change.key == "use_peft" and change.value and made["method"] == "full":
             made["method"] = "lora"
         elif change.key == "lora_target_modules":

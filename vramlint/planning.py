@@ -35,18 +35,24 @@ class Estimator:
 
     __slots__ = ("_exact", "_model", "_quick", "_run")
 
-    def __init__(self, run: Run, model: FoundModel | MissingModel | None) -> None:
+    def __init__(
+        self, run: Run, model: FoundModel | MissingModel | None, known: Estimate | NoEstimate | None = None,
+        target: Target | None = None,
+    ) -> None:
+        """`known`: the estimate of the unchanged run on `target`, if it is there already."""
         self._run = run
         self._model = model
         self._exact: dict[tuple[tuple[Change, ...], tuple[int, int]], Estimate | NoEstimate] = {}
+        if known is not None:
+            self._exact[(), _capability(target)] = known
         self._quick: dict[tuple[tuple[Change, ...], tuple[int, int]], Estimate | NoEstimate] = {}
 
     def estimate(self, changes: tuple[Change, ...], target: Target | None, *, replay: bool = True) -> Estimate | NoEstimate:
         """The estimate of the run with the changes made."""
         known = self._exact if replay else self._quick
-        key = (changes, target.compute_capability if target else (0, 0))
+        key = (changes, _capability(target))
         if key not in known:
-            run = with_changes(self._run, changes)
+            run = _as_read_again(with_changes(self._run, changes), self._run)
             known[key] = self._exact.get(key) or simulate(run, self._model, target, replay=replay)
         return known[key]
 
@@ -81,6 +87,21 @@ class Estimator:
             return _outcome(Band(low, typical, max(typical, high)), target)
 
         return outcome_of
+
+
+def _capability(target: Target | None) -> tuple[int, int]:
+    return target.compute_capability if target else (0, 0)
+
+
+def _as_read_again(run: Run, before: Run) -> Run:
+    """A run that becomes a quantised one, as its file will then be read.
+
+    Whether the script of a plain Trainer calls `prepare_model_for_kbit_training` is then open, and the larger answer counts.
+    """
+    becomes = run.load_in_4bit and not before.load_in_4bit
+    if becomes and run.trainer == "transformers" and not run.prepare_model_for_kbit_training:
+        return replace(run, prepare_model_for_kbit_training=True)
+    return run
 
 
 def _outcome(device: Band, target: Target | None) -> Outcome:
