@@ -207,7 +207,9 @@ def _checked(subject: Subject, numbers: Numbers, rules: RuleSet, options: Option
         open_keys=_disputed(subject.runs),
     )
     findings = check(rules, facts, locate_in(subject.recognised))
-    estimator = Estimator(run, subject.model)
+    # Of a file that may mean several runs the numbers span them all; plans are for the one that needs most.
+    known = next((candidate.estimate for candidate in numbers.candidates if candidate.run is run), None)
+    estimator = Estimator(run, subject.model, known, target)
     if target is not None and options.plans:
         if numbers.verdict in ("does-not-fit", "tight"):
             plans = plans_for(run, subject, target, allowed, estimator)
