@@ -8,7 +8,7 @@ from typing import Any
 
 from vramlint.catalog import Architecture
 from vramlint.catalog.measured import MeasuredRun, measured_runs
-from vramlint.memory import Estimate, estimate
+from vramlint.memory import Estimate, NoEstimate, estimate
 from vramlint.run import Run
 
 USUAL = Run()
@@ -42,7 +42,9 @@ def receipt_of(run: Run, architecture: Architecture, capability: tuple[int, int]
     )
     for _, index in ranked[:CANDIDATES]:
         there = measured_runs()[index]
-        made = estimate(_run_of(there), there.architecture, capability=there.capability)
+        made = _ESTIMATED.get(index)
+        if made is None:
+            made = _ESTIMATED[index] = estimate(_run_of(there), there.architecture, capability=there.capability)
         if isinstance(made, Estimate):
             return _entry(there, made, _differences(here, architecture, capability, there))
     return None
@@ -82,7 +84,8 @@ def _of_measured(there: MeasuredRun) -> Traits:
 
 
 _KNOWN: dict[int, Traits] = {}
-"""The traits of the measured runs, each made once in a process that estimates many files."""
+_ESTIMATED: dict[int, Estimate | NoEstimate] = {}
+"""The traits and the estimates of measured runs, each made once in a process that estimates many files."""
 
 
 def _traits_there(there: MeasuredRun) -> Traits:

@@ -47,9 +47,10 @@ def turning_facts(subject: Subject, numbers: Numbers, facts: Facts) -> list[dict
         answers, turns = list(_others(subject, numbers)), False
     found = []
     for answer in answers:
-        if not turns and answer.changes and _stays(answer, subject, numbers):
+        other = _with(answer, subject, facts)
+        if not turns and _stays(other, numbers):
             continue
-        made = _numbers_with(answer, subject, numbers.target, facts)
+        made = numbers_of(other, numbers.target)
         result = made.worst.estimate
         if isinstance(result, Estimate) and (turns or made.verdict != numbers.verdict):
             found.append({
@@ -133,28 +134,29 @@ def _valued(run: Run, key: str, value: Value, taken: str = "") -> Answer:
     return Answer(key, str(getattr(run, key) or taken), str(value), (Change(key, value),))
 
 
-def _stays(answer: Answer, subject: Subject, numbers: Numbers) -> bool:
-    """Whether a quick estimate is far enough from the line to say that the verdict stays."""
-    run, target, start = numbers.worst.run, numbers.target, numbers.worst.estimate
-    quick = simulate(with_changes(run, answer.changes), subject.model, target, replay=False)
-    if isinstance(quick, NoEstimate) or isinstance(start, NoEstimate) or target is None:
-        return isinstance(quick, NoEstimate)
+def _with(answer: Answer, subject: Subject, facts: Facts) -> Subject:
+    """The document if that were the answer; what another trainer or stack implies is the dialect's to say."""
+    if answer.changes:
+        return replace(subject, runs=tuple(with_changes(run, answer.changes) for run in subject.runs))
+    asked = replace(
+        facts, overrides={**facts.overrides, **(answer.overrides or {})}, stack={**facts.stack, **(answer.stack or {})},
+    )
+    return subject_of(subject.file, subject.document, asked) or subject
+
+
+def _stays(other: Subject, numbers: Numbers) -> bool:
+    """Whether quick estimates are far enough from the line to say that the verdict stays, or there is none."""
+    target, start = numbers.target, numbers.worst.estimate
+    quick = [simulate(run, other.model, target, replay=False) for run in other.runs]
+    made = [each for each in quick if isinstance(each, Estimate)]
+    if len(made) < len(quick) or not isinstance(start, Estimate) or target is None:
+        return True
+    worst = max(made, key=lambda each: each.allocated.typical)
     share = {end: getattr(start.required, end) / max(1, getattr(start.allocated, end)) for end in ENDS}
     for off in NOT_SURE:
         low, typical, high = (
-            int(getattr(quick.allocated, end) * share[end] * off) + getattr(quick.context, end) for end in ENDS
+            int(getattr(worst.allocated, end) * share[end] * off) + getattr(worst.context, end) for end in ENDS
         )
         if verdict(Band(low, typical, high), target.usable) != numbers.verdict:
             return False
     return True
-
-
-def _numbers_with(answer: Answer, subject: Subject, target: Target | None, facts: Facts) -> Numbers:
-    """The document's numbers if that were the answer; what another trainer or stack implies is the dialect's to say."""
-    if answer.changes:
-        return numbers_of(replace(subject, runs=tuple(with_changes(run, answer.changes) for run in subject.runs)), target)
-    asked = replace(
-        facts, overrides={**facts.overrides, **(answer.overrides or {})}, stack={**facts.stack, **(answer.stack or {})},
-    )
-    other = subject_of(subject.file, subject.document, asked)
-    return numbers_of(other or subject, target)
