@@ -19,6 +19,7 @@ Dtype = Literal["float32", "bfloat16", "float16", "auto"]
 Trainer = Literal[
     "transformers", "trl-sft", "trl-dpo", "trl-reward", "trl-kto", "trl-grpo", "trl-rloo", "trl-orpo", "trl-cpo",
     "torchtune", "litgpt", "torchtitan", "nanogpt", "unsloth", "axolotl", "llamafactory", "other",
+    "oumi", "verl", "llm-foundry", "xtuner", "openrlhf", "nemo-automodel", "prime-rl", "gpt-neox", "kohya", "diffusion-pipe",
 ]
 
 
