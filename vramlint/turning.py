@@ -20,6 +20,7 @@ OLDER_STACK = MappingProxyType({
     "torch": "2.4.1", "transformers": "4.48.1", "peft": "0.13.2", "trl": "0.13.0", "bitsandbytes": "0.43.3",
 })
 """The older versions that lab/data/measured has runs of."""
+KBIT = "prepare_model_for_kbit_training"
 LENGTHS = (512, 1024, 2048, 4096)
 """What a length that nobody stated is tried as."""
 PREFERENCE = frozenset({"trl-dpo", "trl-kto", "trl-reward", "trl-grpo", "trl-rloo"})
@@ -80,15 +81,19 @@ def _others(subject: Subject, numbers: Numbers) -> Iterator[Answer]:
     run, target = numbers.worst.run, numbers.target
 
     def is_open(key: str) -> bool:
+        # What was inferred follows from what is stated, but for the trainer, which the file may mean otherwise.
         origin = subject.recognised.origins.get(key)
-        return origin is None or origin.kind not in ("written", "set")
+        return origin is None or origin.kind == "default" or (key == "trainer" and origin.kind == "inferred")
 
     if is_open("trainer") and subject.recognised.dialect == "huggingface":
         for trainer in ("transformers", "trl-sft"):
             if trainer != run.trainer or len(subject.runs) > 1:
                 taken = run.trainer if len(subject.runs) == 1 else "open"
                 yield Answer("trainer", taken, trainer, overrides={"trainer": trainer})
-    yield from (answer for answer in _of_values(run, target) if is_open(answer.key))
+    own = subject.recognised.dialect == "huggingface"  # other frameworks decide by themselves what they prepare
+    yield from (
+        answer for answer in _of_values(run, target) if is_open(answer.key) and (own or answer.key != KBIT)
+    )
     if run.padding and not run.packing and run.max_length and run.max_length >= 64:
         half = run.max_length // 2
         yield Answer(
@@ -106,7 +111,7 @@ def _of_values(run: Run, target: Target | None) -> Iterator[Answer]:
     if run.trainer == "trl-sft" or run.trainer in ("axolotl", "llamafactory"):
         yield _flipped(run, "packing")
     if run.load_in_4bit or run.load_in_8bit:
-        yield _flipped(run, "prepare_model_for_kbit_training")
+        yield _flipped(run, KBIT)
     if run.trainer in PREFERENCE and run.reference_model is not None and not run.use_peft:
         yield _flipped(run, "reference_model")
     if not (run.bf16 or run.fp16):
