@@ -99,15 +99,24 @@ def _full(plan: Plan, graph: Graph, last: Tensor, *, with_loss: bool) -> None:
 def generate(plan: Plan, tape: Tape, generation: Generation) -> None:
     """Completions by transformers' `generate`: the prompts at once, then token by token over a cache of keys and values.
 
-    The cache of a layer is copied whole for each token (transformers 5.17, cache_utils.py, DynamicLayer.update: `cat`).
+    The cache of a layer is copied whole for each token (transformers 5.17, cache_utils.py, DynamicLayer.update: `cat`). With
+    checkpointing on there is none (modeling_layers.py, GradientCheckpointingLayer), and each token takes all before it again.
+    Inputs are prepared outside of the autocast region (trainer.py, training_step).
     """
     a = plan.architecture
+    own = replace(plan.setting, batch=generation.rows, length=generation.prompt, autocast=None)
+    if plan.checkpointing:
+        whole_rows = replace(own, length=generation.prompt + generation.completion - 1)
+        phase, tape.phase = tape.phase, "generation"
+        forward(replace(plan, setting=whole_rows), tape, CLASSIFIER)
+        tape.phase = phase
+        return
     compute = plan.setting.autocast or plan.setting.weight
     width, layers = a.num_key_value_heads * a.head_dim * BYTES[compute], a.num_hidden_layers
     phase, tape.phase = tape.phase, "generation"
     what = "keys and values kept for generation"
     first = tape.allocate(generation.rows * generation.prompt * width, "activations", what, dtype=compute, count=2 * layers)
-    prompts = replace(plan, setting=replace(plan.setting, batch=generation.rows, length=generation.prompt))
+    prompts = replace(plan, setting=own)
     forward(prompts, tape, CLASSIFIER)
     tape.free(first)
     length = generation.prompt + generation.completion

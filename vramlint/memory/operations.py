@@ -49,7 +49,7 @@ def cast(graph: Graph, tensor: Tensor, dtype: str, what: str) -> Tensor:
     if tensor.dtype == dtype:
         return graph.hold(tensor)
     made = graph.tensor(tensor.shape, dtype, what, needs_grad=tensor.needs_grad)
-    return graph.record(made, (tensor,))
+    return graph.record(made, (tensor,), saves_nothing=True)
 
 
 def dropout(graph: Graph, tensor: Tensor, share: float, what: str) -> Tensor:
@@ -66,7 +66,7 @@ def dropout(graph: Graph, tensor: Tensor, share: float, what: str) -> Tensor:
 def add(graph: Graph, first: Tensor, second: Tensor, what: str) -> Tensor:
     """`first + second`: saves nothing, the gradient passes through."""
     made = graph.tensor(first.shape, promoted(first.dtype, second.dtype), what)
-    return graph.record(made, (first, second), passes=True)
+    return graph.record(made, (first, second), passes=True, saves_nothing=True)
 
 
 def norm(graph: Graph, setting: Setting, hidden: Tensor, kind: str, name: str, width: int) -> Tensor:
@@ -121,7 +121,7 @@ def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projectio
     if setting.bits == 4:
         # peft 0.21, tuners/lora/bnb.py, Linear4bit.forward: `result = result.clone()`.
         clone = graph.tensor(base.shape, base.dtype, f"output of {projection.name}")
-        graph.record(clone, (base,), passes=True)
+        graph.record(clone, (base,), passes=True, saves_nothing=True)
         graph.drop(base)
         base = clone
     # On a quantised base peft leaves the input to autocast (0.21, tuners/lora/bnb.py, requires_conversion).
@@ -139,7 +139,7 @@ def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projectio
     up = _plain(graph, setting, down, setting.rank, projection.outputs, setting.adapter, True, f"{name}.lora_B")
     graph.drop(down)
     scaled = graph.tensor(up.shape, up.dtype, "LoRA's output, scaled")
-    graph.record(scaled, (up,))
+    graph.record(scaled, (up,), saves_nothing=True)
     graph.drop(up)
     total = add(graph, base, scaled, f"output of {projection.name}")
     graph.drop(base, scaled, given)
@@ -182,7 +182,8 @@ def _quantized(graph: Graph, setting: Setting, hidden: Tensor, projection: Proje
     weight = graph.tensor((projection.outputs, projection.inputs), compute, "unpacked 4-bit weight", part="workspace",
                           needs_grad=False)
     made = graph.tensor((*hidden.shape[:-1], projection.outputs), compute, f"output of {projection.name}")
-    graph.record(made, (source,), temporary=unpacked + again)
+    # Its weight lies in `ctx.tensors`, beside what a checkpoint intercepts.
+    graph.record(made, (source,), temporary=unpacked + again, saves_nothing=setting.bits == 4)
     graph.drop(weight)
     result = cast(graph, made, hidden.dtype, f"output of {projection.name}")
     graph.drop(made, source)
@@ -311,18 +312,16 @@ def _math(graph: Graph, query: Tensor, key: Tensor, value: Tensor, heads: int, c
         graph.drop(tensor)
     scores = graph.tensor(square, "float32", "attention scores")
     graph.record(scores, tuple(scaled), saved=tuple(scaled))
-    graph.drop(*scaled)
-    raw = graph.tensor(square, "float32", "softmax of the attention scores", needs_grad=False)
-    empty = graph.tensor(square, "bool", "attention scores that are -inf", needs_grad=False)
     chances = graph.tensor(square, "float32", "attention probabilities")
+    empty = graph.tensor(square, "bool", "attention scores that are -inf", needs_grad=False)
     graph.record(chances, (scores,), saved=(chances,), temporary=prod(square) * 4)
-    graph.drop(raw, empty, scores)
+    graph.drop(empty, scores)
     wide = graph.tensor((batch, length, width), "float32", "output of attention in fp32")
     graph.record(wide, (chances, value), saved=(chances, value))
     graph.drop(value)
     made = cast(graph, wide, compute, "output of attention")
     returned = graph.tensor(square, compute, "attention probabilities, returned", needs_grad=False)
-    graph.drop(wide, chances, returned)
+    graph.drop(wide, chances, returned, *scaled)  # the function's own variables
     return made
 
 
