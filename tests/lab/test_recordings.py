@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from vramlint.recording import RecordingError, recording_of
+
 ROOT = Path(__file__).parents[2]
 PHANTOM = ROOT / "lab" / "phantom"
 VENV = Path(os.environ.get("VRAMLINT_PHANTOM_VENV", sys.prefix))
@@ -83,3 +85,26 @@ def test_each_part_is_what_arithmetic_says(phantom: dict[str, str], tmp_path: Pa
 @needs_cuda
 def test_an_exception_is_written_down_and_goes_on(phantom: dict[str, str], tmp_path: Path) -> None:
     assert recorded(phantom, tmp_path / "run.jsonl", "fails")[-1]["error"] == "ValueError"
+
+
+@needs_cuda
+def test_the_callback_is_a_trainers_callback_and_without_a_card_it_only_says_so(tmp_path: Path) -> None:
+    code = """
+import sys, types, warnings
+from transformers import TrainerCallback
+from vramlint.monitor import MemoryCallback
+assert issubclass(MemoryCallback, TrainerCallback)
+for path in sys.argv[1:]:
+    callback = MemoryCallback(path)
+    for event in ("on_train_begin", "on_step_begin", "on_pre_optimizer_step", "on_optimizer_step", "on_evaluate", "on_train_end"):
+        getattr(callback, event)(types.SimpleNamespace(bf16=True), None, None)
+"""
+    path = tmp_path / "run.jsonl"
+    done = subprocess.run(
+        [VENV / "bin" / "python", "-c", code, path, tmp_path / "none" / "run.jsonl"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}, capture_output=True, text=True, check=True,
+    )
+    assert "vramlint records nothing" in done.stderr
+    assert json.loads(path.read_text().splitlines()[0])["device"] is None
+    with pytest.raises(RecordingError, match="without a CUDA device"):
+        recording_of("run.jsonl", path.read_bytes())
