@@ -53,26 +53,33 @@ def build(case: Mapping[str, Any]) -> Any:
         model = factory.from_config(config, attn_implementation=case["attn"], **options)
     if case["method"] == "qlora":
         quantize(model, case)
+    model.tie_weights()
+    filled: dict[int, Any] = {}
     for module in model.modules():
-        fill(module)
+        fill(module, filled)
     model.tie_weights()
     gc.collect()
     torch.cuda.empty_cache()
     return model
 
 
-def fill(module: Any) -> None:
-    """Put the module's own tensors on the device."""
+def fill(module: Any, known: dict[int, Any]) -> None:
+    """Put the module's own tensors on the device; what it shares with one of `known`, by the identity of the empty one, once."""
     for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
         if tensor.device.type != "meta":
             if tensor.device.type == "cpu" and name in module._buffers:  # noqa: SLF001 — a buffer has no public setter
                 module._buffers[name] = tensor.to("cuda")  # noqa: SLF001
             continue
+        if id(tensor) in known:
+            setattr(module, name, known[id(tensor)][1])
+            continue
         filled = torch.zeros_like(tensor, device="cuda")
         if filled.is_floating_point():
             filled.normal_(std=0.02)  # a real card's MoE routers need numbers that differ
         if isinstance(tensor, torch.nn.Parameter):
-            setattr(module, name, torch.nn.Parameter(filled, requires_grad=tensor.requires_grad))
+            parameter = torch.nn.Parameter(filled, requires_grad=tensor.requires_grad)
+            known[id(tensor)] = (tensor, parameter)  # the empty one is kept, so that its identity is
+            setattr(module, name, parameter)
         else:
             module._buffers[name] = filled  # noqa: SLF001
 

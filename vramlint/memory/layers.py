@@ -8,6 +8,7 @@ from vramlint.memory.layer import Layer
 from vramlint.memory.parameters import Weight
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Span, Tape
+from vramlint.memory.trainers import FUSED
 
 STASHED = 5
 """Saved tensors still on the card while they are copied to the host (trl 1.16, OffloadActivations, max_fwd_stash_size)."""
@@ -40,6 +41,7 @@ class Layers:
         self._between: list[Block] = []
         self._casts: list[Block] = []
         self._span: Span | None = None
+        self._pattern: Graph | None = None
 
     def forward(self, hidden: Tensor) -> Tensor:
         """The output of the last layer; takes over `hidden`."""
@@ -114,30 +116,45 @@ class Layers:
             embedding = next(weight for weight in self._plan.weights if weight.name == "embedding")
             tape.phase = "backward of the embedding"
             own = gradient_of(tape, embedding)
-            if self._plan.architecture.tie_word_embeddings and self._plan.setting.autocast in (None, embedding.dtype):
-                # Autograd adds the gradients of embedding and head into a third (input_buffer.cpp, accumulate).
+            same = self._plan.loss != FUSED and self._plan.setting.autocast in (None, embedding.dtype)
+            if self._plan.architecture.tie_word_embeddings and same:
+                # Autograd adds the gradients of embedding and head into a third (input_buffer.cpp, accumulate), but in
+                # place where the head's is nobody else's: a cast of it, or what TRL's fused head returns.
                 tape.free_all([own, gradient_of(tape, embedding)])
 
     def _backward_one(self, position: int, gradient: Tensor | None, accumulates: bool) -> Tensor | None:
         graph, source, out = self._graphs[position], self._inputs[position], self._outputs[position]
         if gradient is None:
             return None
+        gradients = {id(out): gradient}
         if self._checkpointing:
             graph = Graph(self._tape)
+            pattern, done = None, 0
+            if self._plan.runs_ahead:
+                pattern, last = self._recorded(source)
+                gradients = {id(last): gradient}
+                done = graph.ahead(pattern, gradients)
             again = Tensor(None, source.shape, source.dtype, True)
-            again.needs_grad = True
             out = self._layer.forward(graph, again, self._mask, "layer")
             graph.drop(out)
+            gradients = graph.after(pattern, done, gradients) if pattern is not None and done else {id(out): gradient}
             source_after = again
         else:
             source_after = source
         if accumulates:
             graph.gradients = Everything()
-        made = graph.backward(out, gradient)
+        made = graph.backward_from(gradients)
         graph.end_autocast()
         if self._checkpointing:
             graph.drop(source)
         return made.get(id(source_after))
+
+    def _recorded(self, source: Tensor) -> tuple[Graph, Tensor]:
+        """A layer as it will be recorded when it is played again, on a tape of its own, and its output."""
+        if self._pattern is None:
+            self._pattern = Graph(Tape())
+            self._layer.forward(self._pattern, Tensor(None, source.shape, source.dtype, True), self._mask, "layer")
+        return self._pattern, self._pattern.operations[-1].output
 
 
 class Everything(dict[str, Block]):
