@@ -7,6 +7,8 @@ from math import prod
 from vramlint.memory.dtypes import BYTES
 from vramlint.memory.tape import Block, Tape
 
+NEVER = 1 << 62
+
 
 class Tensor:
     """A tensor on the tape; its memory goes when its last reference does. A view keeps its `base`."""
@@ -27,12 +29,14 @@ class Tensor:
 class Operation:
     """One recorded operation: what its backward needs and makes."""
 
-    __slots__ = ("inputs", "output", "overwrites", "passes", "pieces", "saved", "temporary", "weights", "weights_first")
+    __slots__ = (
+        "inputs", "output", "overwrites", "passes", "pieces", "saved", "saves_nothing", "temporary", "weights", "weights_first",
+    )
 
     def __init__(
         self, output: Tensor, inputs: tuple[Tensor, ...], saved: tuple[Tensor, ...], passes: bool, temporary: int,
         weights: tuple[tuple[str, int, int, int], ...], pieces: int = 1, overwrites: bool = False,
-        weights_first: bool = False,
+        weights_first: bool = False, saves_nothing: bool = False,
     ) -> None:
         self.output = output
         self.inputs = inputs
@@ -43,17 +47,19 @@ class Operation:
         self.pieces = pieces
         self.overwrites = overwrites
         self.weights_first = weights_first
+        self.saves_nothing = saves_nothing
 
 
 class Graph:
     """Records operations in order and plays their backward. `recording` is off where no gradient is wanted."""
 
-    __slots__ = ("cache", "gradients", "operations", "recording", "returned", "tape")
+    __slots__ = ("cache", "gradients", "operations", "recording", "returned", "stops_at", "tape")
 
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
         self.operations: list[Operation] = []
         self.recording = True
+        self.stops_at = NEVER  # after so many operations nothing is computed any more
         self.gradients: dict[str, Block] = {}
         self.cache: list[Tensor] = []
         self.returned: list[Tensor] = []  # what a layer's functions return besides and the layer holds until its end
@@ -62,6 +68,8 @@ class Graph:
         self, shape: tuple[int, ...], dtype: str, what: str, *, part: str = "activations", needs_grad: bool = True,
     ) -> Tensor:
         """A new tensor of that shape."""
+        if len(self.operations) >= self.stops_at:
+            return Tensor(None, shape, dtype, needs_grad and self.recording)
         block = self.tape.allocate(prod(shape) * BYTES[dtype], part, what, shape, dtype)
         return Tensor(block, shape, dtype, needs_grad and self.recording)
 
@@ -89,13 +97,14 @@ class Graph:
     def record(
         self, output: Tensor, inputs: tuple[Tensor, ...], *, saved: tuple[Tensor, ...] = (), passes: bool = False,
         temporary: int = 0, weights: tuple[tuple[str, int, int, int], ...] = (), pieces: int = 1, overwrites: bool = False,
-        weights_first: bool = False,
+        weights_first: bool = False, saves_nothing: bool = False,
     ) -> Tensor:
         """Note an operation; saved tensors are held until its backward.
 
         `passes`: the gradient goes through unchanged. `temporary`: bytes that its backward needs for a moment, in `pieces`.
         `weights`: (name, bytes of the gradient as computed, bytes as kept, elements) of each trained parameter;
         their gradients come before those of the inputs where `weights_first` (mm's backward; addmm's the other way round).
+        `saves_nothing`: its backward asks for no tensor that a checkpoint keeps, not even a weight.
         """
         wanted = tuple(tensor for tensor in inputs if tensor.needs_grad)
         output.needs_grad = bool(wanted or weights) and self.recording
@@ -103,7 +112,7 @@ class Graph:
             for tensor in saved:
                 tensor.refs += 1
             self.operations.append(
-                Operation(output, wanted, saved, passes, temporary, weights, pieces, overwrites, weights_first),
+                Operation(output, wanted, saved, passes, temporary, weights, pieces, overwrites, weights_first, saves_nothing),
             )
         return output
 
@@ -112,30 +121,64 @@ class Graph:
 
         Gives the gradients of tensors that no recorded operation made.
         """
-        tape = self.tape
-        gradients = {id(output): gradient}
+        return self.backward_from({id(output): gradient})
+
+    def backward_from(self, gradients: dict[int, Tensor]) -> dict[int, Tensor]:
+        """`backward` from the gradients of several tensors."""
         for operation in reversed(self.operations):
-            received = gradients.pop(id(operation.output), None)
-            if received is None:
-                self.drop(*operation.saved)
-                continue
-            temporary = tape.allocate(
-                operation.temporary // operation.pieces, "activations", "backward temporaries", count=operation.pieces,
-            ) if operation.temporary else None
-            if operation.weights_first:
-                self._weight_gradients(operation)
-            for tensor in operation.inputs:
-                if operation.overwrites and tensor in operation.saved and id(tensor) not in gradients:
-                    gradients[id(tensor)] = self.hold(tensor)  # the kernel writes the gradient over what was saved
-                    continue
-                self._accumulate(gradients, tensor, received, operation.passes)
-            if not operation.weights_first:
-                self._weight_gradients(operation)
-            if temporary is not None:
-                tape.free(temporary)
-            self.drop(*operation.saved, received)
+            self._backward_of(operation, gradients)
         self.operations.clear()
         return gradients
+
+    def ahead(self, pattern: Graph, gradients: dict[int, Tensor]) -> int:
+        """Play the backward of the last operations of `pattern` that save nothing; how many there were.
+
+        A checkpointed layer is played again when something saved is first asked for, and no further than to the last thing
+        saved (torch 2.11, utils/checkpoint.py, unpack_hook and _StopRecomputationError).
+        """
+        count = 0
+        for operation in reversed(pattern.operations):
+            if not operation.saves_nothing or id(operation.output) not in gradients:
+                break
+            self._backward_of(operation, gradients)
+            count += 1
+        if count:
+            self.stops_at = len(pattern.operations) - count
+        return count
+
+    def after(self, pattern: Graph, count: int, gradients: dict[int, Tensor]) -> dict[int, Tensor]:
+        """What `ahead` found for `pattern`, of the tensors recorded here; those operations are done."""
+        found: dict[int, Tensor] = {}
+        self.stops_at = NEVER
+        for theirs, mine in zip(pattern.operations[-count:], self.operations[-count:], strict=True) if count else ():
+            for its, own in zip(theirs.inputs, mine.inputs, strict=True):
+                if id(its) in gradients:
+                    found[id(own)] = gradients.pop(id(its))
+        if count:
+            del self.operations[-count:]
+        return found
+
+    def _backward_of(self, operation: Operation, gradients: dict[int, Tensor]) -> None:
+        tape = self.tape
+        received = gradients.pop(id(operation.output), None)
+        if received is None:
+            self.drop(*operation.saved)
+            return
+        temporary = tape.allocate(
+            operation.temporary // operation.pieces, "activations", "backward temporaries", count=operation.pieces,
+        ) if operation.temporary else None
+        if operation.weights_first:
+            self._weight_gradients(operation)
+        for tensor in operation.inputs:
+            if operation.overwrites and tensor in operation.saved and id(tensor) not in gradients:
+                gradients[id(tensor)] = self.hold(tensor)  # the kernel writes the gradient over what was saved
+                continue
+            self._accumulate(gradients, tensor, received, operation.passes)
+        if not operation.weights_first:
+            self._weight_gradients(operation)
+        if temporary is not None:
+            tape.free(temporary)
+        self.drop(*operation.saved, received)
 
     def _accumulate(self, gradients: dict[int, Tensor], tensor: Tensor, received: Tensor, passes: bool) -> None:
         if passes and received.dtype == tensor.dtype:

@@ -146,7 +146,9 @@ def _plan(
         evaluation=((1, eval_rows * eval_length) if flat else (eval_rows, eval_length)) + (evaluation_loss(run, loss),)
         if evaluates(run) else None,
         accumulates=run.gradient_accumulation_steps > 1, embeds_gradient=not run.use_peft or checkpointing,
-        offloads=run.activation_offloading, head=outer, workspace=_workspace(capability),
+        # Elsewhere a layer ends in a weight that the checkpoint keeps.
+        runs_ahead=bits == 4 and not run.use_reentrant, offloads=run.activation_offloading, head=outer,
+        workspace=_workspace(capability),
     )
 
 

@@ -28,6 +28,8 @@ class Plan:
     head: str
     workspace: int
     offloads: bool = False
+    runs_ahead: bool = False
+    """Whether the end of a layer's backward may run before a checkpoint plays the layer again."""
     course: Course = WHOLE
     """What the trainer runs around the forward pass that is trained on."""
     evaluation: tuple[int, int, str] | None = None
