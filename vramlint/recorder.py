@@ -226,10 +226,12 @@ def nvidia_smi(uuid: str | None) -> dict[str, int | None] | None:
         processes = lines("--query-compute-apps=gpu_uuid,pid,used_memory")
     except (OSError, subprocess.SubprocessError):
         return None
-    own = [card for card in cards if uuid is None or uuid in card[0]]
-    used = [int(line[2]) for line in processes if (uuid is None or uuid in line[0]) and line[1] == str(os.getpid())
-            and line[2].isdigit()]
-    device = int(own[0][1]) if len(own) == 1 and own[0][1].isdigit() else None
+    own = [card for card in cards if len(card) == 2 and (uuid is None or uuid in card[0])]
+    used = [
+        int(line[2]) for line in processes
+        if len(line) == 3 and (uuid is None or uuid in line[0]) and line[1] == str(os.getpid()) and line[2].isdecimal()
+    ]
+    device = int(own[0][1]) if len(own) == 1 and own[0][1].isdecimal() else None
     return {"process": used[0] << 20 if used else None, "device": device << 20 if device is not None else None}
 
 
