@@ -228,7 +228,9 @@ def _disputed(runs: tuple[Run, ...]) -> frozenset[str]:
 
 
 def _why_not(subject: Subject, result: Estimate | NoEstimate) -> NoEstimate | None:
-    return result if isinstance(result, NoEstimate) and isinstance(subject.model, FoundModel) else None
+    # A model that nobody names is a finding of its own; one that cannot be known is told here.
+    told = isinstance(subject.model, FoundModel) or any("model_name_or_path" in run.unknown for run in subject.runs)
+    return result if isinstance(result, NoEstimate) and told else None
 
 
 def locate_in(recognised: Recognised) -> Callable[[str], Span | None]:

@@ -23,10 +23,6 @@ LLAMA_FACTORY = """\
     cutoff_len: 1024
     per_device_train_batch_size: 1
     """
-OUMI = """\
-    model: {model_name: a/b}
-    training: {trainer_type: TRL_SFT, per_device_train_batch_size: 2, learning_rate: 1.0}
-    """
 
 
 @pytest.mark.parametrize(("text", "kind"), [
@@ -50,7 +46,6 @@ def test_training_configs(is_recognised: IsKnown, text: str, kind: str) -> None:
     ('{"train_micro_batch_size_per_gpu": "auto", "gradient_accumulation_steps": 1, "zero_optimization": {}}', "json"),
     ('{"peft_type": "LORA", "r": 8, "lora_alpha": 16, "base_model_name_or_path": "a/b"}', "json"),
     ('{"model_type": "llama", "hidden_size": 4096, "torch_dtype": "bfloat16", "vocab_size": 32000}', "json"),
-    (OUMI, "yaml"),
     ("model: {_component_: torchtune.models.llama3.llama3_8b}\nbatch_size: 2\n", "yaml"),
     ("model_name_or_path: a/b\nmax_model_len: 4096\ntensor_parallel_size: 2\n", "yaml"),
     ('[project]\nname = "x"\n[tool.ruff]\nline-length = 120\n', "toml"),
