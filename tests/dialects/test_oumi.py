@@ -132,3 +132,11 @@ def test_write_back(
     text, again = changed(QLORA, *changes)
     assert {line.lower() for line in lines} <= {line.lower() for line in text.splitlines()}
     assert {c.key: getattr(again.runs[0], c.key) for c in changes} == {c.key: c.value for c in changes}
+
+
+def test_what_trl_below_1_5_does(recognised: Recognise) -> None:
+    (run,) = recognised(QLORA).runs  # pyproject.toml of Oumi: trl>=0.24,<1.5
+    assert run.stack["trl"] == "1.4"  # whose loss is not in chunks: the logits of the whole batch are there at once
+    assert run.autocast_adapter_dtype is False  # TRL's SFTTrainer casts adapters on a quantised base to bf16
+    (run,) = recognised(QLORA, stack={"trl": "1.16.0"}).runs
+    assert run.stack["trl"] == "1.16.0"

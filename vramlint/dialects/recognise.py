@@ -84,7 +84,7 @@ def _read(reading: Reading, overrides: Mapping[str, Value], stack: Mapping[str, 
         settlement, defaults = _settled(reading, gathered, trainer, stack)
         made = Run(
             **{k: v for k, v in settlement.values.items() if k in RUN_DEFAULTS},  # type: ignore[arg-type]  # the schema's types
-            trainer=trainer, unknown=settlement.unknown, stack=stack,  # type: ignore[arg-type]
+            trainer=trainer, unknown=settlement.unknown, stack=settlement.stack,  # type: ignore[arg-type]
         )
         runs.append(made)
         for key, why in settlement.open.items():
