@@ -59,11 +59,12 @@ def _fused(plan: Plan, graph: Graph, last: Tensor) -> None:
     compute = setting.autocast or promoted(last.dtype, plan.head)
     picked = graph.tensor((scored, width), last.dtype, "last hidden states of the scored tokens")
     tokens = min(scored, TRL_TOKENS)
-    tile = [graph.tensor((tokens, TRL_VOCABULARY), compute, "logits of one tile", part="logits")]
+    part = min(plan.architecture.vocab_size, TRL_VOCABULARY)
+    tile = [graph.tensor((tokens, part), compute, "logits of one tile", part="logits")]
     if last.dtype != compute:
         tile.append(graph.tensor((tokens, width), compute, "hidden states of one tile"))
     if plan.head != compute:
-        tile.append(graph.tensor((TRL_VOCABULARY, width), compute, "piece of the head in the compute dtype", part="logits"))
+        tile.append(graph.tensor((part, width), compute, "piece of the head in the compute dtype", part="logits"))
     graph.drop(*tile, picked, last)
 
 

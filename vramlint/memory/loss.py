@@ -151,14 +151,14 @@ def loss_of_trl(
     tokens = min(setting.tokens, TRL_TOKENS)
     graph.tape.phase = "fused loss"
     picked = graph.tensor((setting.tokens, width), hidden.dtype, "last hidden states of the scored tokens", needs_grad=False)
-    graph.drop(*_trl_tile(graph, tokens, width, hidden.dtype, compute, head))
+    graph.drop(*_trl_tile(graph, tokens, (vocabulary, width), hidden.dtype, compute, head))
     leave()
     graph.tape.phase = "backward of the fused loss"
     collected = graph.tensor((setting.tokens, width), "float32", "gradient of the last hidden states in fp32", needs_grad=False)
     weight = None
     if trained:
         weight = graph.tensor((vocabulary, width), "float32", "gradient of the head in fp32", part="gradients", needs_grad=False)
-    tile = _trl_tile(graph, tokens, width, hidden.dtype, compute, head)
+    tile = _trl_tile(graph, tokens, (vocabulary, width), hidden.dtype, compute, head)
     lowered = collected
     if hidden.dtype != "float32":
         lowered = graph.tensor((setting.tokens, width), hidden.dtype, "gradient of the last hidden states", needs_grad=False)
@@ -176,14 +176,17 @@ def loss_of_trl(
     return gradient
 
 
-def _trl_tile(graph: Graph, tokens: int, width: int, dtype: str, compute: str, head: str) -> list[Tensor]:
+def _trl_tile(graph: Graph, tokens: int, shape: tuple[int, int], dtype: str, compute: str, head: str) -> list[Tensor]:
     """What one tile of TRL's fused head takes: its logits, and what has to be cast: its tokens, two pieces of the head."""
-    made = [graph.tensor((tokens, TRL_VOCABULARY), compute, "logits of one tile", part="logits", needs_grad=False)]
+    vocabulary, width = shape
+    first = min(vocabulary, TRL_VOCABULARY)
+    made = [graph.tensor((tokens, first), compute, "logits of one tile", part="logits", needs_grad=False)]
     if dtype != compute:
         made.append(graph.tensor((tokens, width), compute, "hidden states of one tile", needs_grad=False))
     if head != compute:
         piece = "piece of the head in the compute dtype"  # the next is made before the last goes
-        made += [graph.tensor((TRL_VOCABULARY, width), compute, piece, part="logits", needs_grad=False) for _ in range(2)]
+        sizes = (first, min(vocabulary - first, TRL_VOCABULARY))
+        made += [graph.tensor((size, width), compute, piece, part="logits", needs_grad=False) for size in sizes if size]
     return made
 
 
