@@ -151,7 +151,7 @@ def run_compare(options: dict[str, Any]) -> int:
     from vramlint.recording import RecordingError, recording_of  # noqa: PLC0415
     from vramlint.report.comparison import render as render_comparison  # noqa: PLC0415
 
-    session = Session({**options, "targets": (), "reserve": None}, plans=False)
+    session = Session({**options, "targets": (), "reserve": None, "finds_stack": False}, plans=False)
     path, name = options["path"], options["recording"]
     facts, data, recorded = session.settings_for(path).lint.facts, _bytes_of(path, 1 << 20), _bytes_of(name, 64 << 20)
     try:

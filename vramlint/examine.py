@@ -26,6 +26,7 @@ class Facts:
     model_config: str | None = None
     isolated: bool = False
     stack: Mapping[str, str] = field(default_factory=dict)
+    stack_source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Subject:
     recognised: Recognised
     model: FoundModel | MissingModel | None
     runs: tuple[Run, ...]
+    stack_source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def subject_of(file: SourceFile, document: Document, facts: Facts) -> Subject | 
             isolated=facts.isolated,
         )
     runs = tuple(_loaded_as(run, model) for run in recognised.runs)
-    return Subject(file, document, recognised, model, runs)
+    return Subject(file, document, recognised, model, runs, facts.stack_source)
 
 
 def _loaded_as(run: Run, model: FoundModel | MissingModel | None) -> Run:

@@ -92,10 +92,19 @@ def _assumptions_of(subject: Subject, numbers: Numbers) -> list[Record]:
         })
     elif numbers.target.kernels_assumed:
         found.append({"key": "target", "value": numbers.target.name, "why": numbers.target.kernels_assumed})
+    stack = ", ".join(f"{library} {version}" for library, version in numbers.worst.run.stack.items())
+    if stack or subject.stack_source:
+        found.append({"key": "stack", "value": stack or "current", "why": f"said by {subject.stack_source or 'the dialect'}"})
+    else:
+        why = "no lock, requirements or environment file says which library versions: the current ones are assumed"
+        found.append({"key": "stack", "value": "current", "why": why})
     if isinstance(subject.model, FoundModel) and subject.model.assumed:
         found.append({"key": "model_name_or_path", "value": subject.model.name, "why": subject.model.assumed})
     if isinstance(numbers.worst.estimate, Estimate):
-        found += [{"key": a.key, "value": a.value, "why": a.why} for a in numbers.worst.estimate.assumptions]
+        found += [
+            {"key": a.key, "value": stack if a.key == "stack" else a.value, "why": a.why}
+            for a in numbers.worst.estimate.assumptions
+        ]
     found += [{"key": "", "value": "", "why": note} for note in subject.recognised.notes]
     return found
 

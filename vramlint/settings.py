@@ -19,6 +19,8 @@ from vramlint.run import Value
 from vramlint.screen import UsageError
 from vramlint.sizes import parse_size
 from vramlint.source import SourceFile, Span
+from vramlint.stack import NONE as NO_STACK
+from vramlint.stack import Stack, fault_of, merged, stack_near
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Session:
         self._plans, self._explains = plans, explains
         self._base = load_rules()
         self._overrides = _overrides(options["settings"])
+        self._stack = _stack_of(options.get("stack", ()))
+        self._stacks: dict[str, Stack] = {}
         self._near: dict[str, Configuration] = {}
         self._made: dict[str | None, Settings] = {}
         self.all_rules += self._base.rules
@@ -74,11 +78,23 @@ class Session:
         settings = self._made.get(configuration.path)
         if settings is None:
             settings = self._made[configuration.path] = self._settled(configuration)
+        settings = self._with_stack(settings, path)
         spared = self._spared(path, configuration, settings.rules)
         if not spared:
             return settings
         codes = frozenset(settings.lint.codes or ()) - spared
         return replace(settings, lint=replace(settings.lint, codes=codes))
+
+    def _with_stack(self, settings: Settings, path: str) -> Settings:
+        """The settings for the versions that the files of the project say, under those that a person stated."""
+        facts, found = settings.lint.facts, NO_STACK
+        if not self._given["isolated"] and self._given.get("finds_stack", True):
+            found = stack_near(os.path.dirname(os.path.abspath(path)) if path != "-" else os.getcwd(), self._stacks)
+        if not found.said and not facts.stack:
+            return settings
+        stack = merged(found, facts.stack, facts.stack_source)
+        facts = replace(facts, stack=stack.versions, stack_source=stack.said)
+        return replace(settings, lint=replace(settings.lint, facts=facts))
 
     def _check_given(self) -> None:
         model_config, dialect = self._given["model_config"], self._given["dialect"]
@@ -101,9 +117,13 @@ class Session:
             near = _near(dialect, dialect_names()) or (f"there are {', '.join(dialect_names())}",)
             report(f"there is no dialect {dialect!r}", configuration.place("dialect"), *near)
             dialect = None
+        said = ["--stack"] if self._stack else []
+        stack = {**_stack_in(configuration, report), **self._stack}
+        if configuration.values.get("stack") and len(stack) > len(self._stack):
+            said.append(configuration.path or "")
         facts = Facts(
             overrides={**_set_of(configuration, report), **self._overrides}, dialect=given["dialect"],
-            isolated=given["isolated"], model_config=given["model_config"], stack=dict(values.get("stack", {})),
+            isolated=given["isolated"], model_config=given["model_config"], stack=stack, stack_source=", ".join(said),
         )
         lint = Options(
             targets=targets, facts=facts, plans=self._plans, explains=self._explains, insists=bool(given["targets"]),
@@ -247,6 +267,30 @@ def _overrides(settings: tuple[str, ...]) -> dict[str, Value]:
         except ValueError as error:
             raise UsageError(str(error)) from None
     return overrides
+
+
+def _stack_of(said: Iterable[str]) -> dict[str, str]:
+    """What `--stack transformers=4.48,trl=0.13` says."""
+    found = {}
+    for part in (part for text in said for part in text.split(",")):
+        library, equals, version = (word.strip() for word in part.partition("="))
+        if not equals:
+            raise UsageError(f"--stack {part}: write it as LIBRARY=VERSION, as in transformers=4.48")
+        if fault := fault_of(library, version.lstrip("=")):
+            raise UsageError(f"--stack {part}: {fault}")
+        found[library] = version.lstrip("=")
+    return found
+
+
+def _stack_in(configuration: Configuration, report: _Report) -> dict[str, str]:
+    """What the table `stack` says."""
+    found = {}
+    for library, version in configuration.values.get("stack", {}).items():
+        if fault := fault_of(library, version):
+            report(fault, configuration.place("stack", library))
+        else:
+            found[library] = version
+    return found
 
 
 def _set_of(configuration: Configuration, report: _Report) -> dict[str, Value]:
