@@ -124,7 +124,8 @@ def _biases(model_type: str, fields: Mapping[str, Any]) -> tuple[bool, bool]:
     if built_in is not None:
         return built_in
     both = bool(fields.get("attention_bias", fields.get("use_bias", False)))
-    return both or bool(fields.get("use_qkv_bias")), both
+    # The output projection of glm and glm4 never has one (transformers 5.17, modeling_glm.py and modeling_glm4.py).
+    return both or bool(fields.get("use_qkv_bias")), both and model_type not in ("glm", "glm4")
 
 
 def _dropout(fields: Mapping[str, Any], *names: str) -> float:

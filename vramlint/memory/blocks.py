@@ -39,6 +39,7 @@ class BlockShape:
 
 
 LLAMA = BlockShape()
+GLM_NAMES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_proj")
 PLAIN_NAMES = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 BLOCKS: dict[str, BlockShape] = {
     "llama": LLAMA, "mistral": LLAMA, "ministral": LLAMA, "qwen2": LLAMA, "smollm3": LLAMA, "seed_oss": LLAMA,
@@ -50,6 +51,10 @@ BLOCKS: dict[str, BlockShape] = {
     "gemma": replace(LLAMA, norm="rms-fp32"),
     "gemma2": replace(LLAMA, sandwich=True, norm="rms-fp32", final_softcap=True, attention_softcap=True),
     "gemma3_text": replace(LLAMA, sandwich=True, norm="rms-fp32", qk_norm="head"),
+    "helium": replace(LLAMA, norm="rms-fp32"),
+    "arcee": replace(LLAMA, mlp="plain", names=("q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj")),
+    "glm": replace(LLAMA, partial_rope=True, mlp="fused-gated", names=GLM_NAMES),
+    "glm4": replace(LLAMA, partial_rope=True, mlp="fused-gated", sandwich=True, names=GLM_NAMES),
     "phi3": replace(LLAMA, partial_rope=True, qkv="fused", mlp="fused-gated",
                     names=("qkv_proj", "o_proj", "gate_up_proj", "down_proj")),
     "phi": BlockShape(partial_rope=True, norm="layer", mlp="plain", parallel=True, shared_norm=True, lm_head_bias=True,

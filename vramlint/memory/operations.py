@@ -326,7 +326,9 @@ def _math(graph: Graph, query: Tensor, key: Tensor, value: Tensor, heads: int, c
 
 
 def activation(graph: Graph, setting: Setting, hidden: Tensor, kind: str) -> Tensor:
-    """The activation of the MLP. `gelu_new` is written out in Python and keeps each step; the others are one kernel."""
+    """The activation of the MLP. `gelu_new` and `relu2` are written out and keep each step; the others are one kernel."""
+    if kind == "relu2":
+        return _squared_relu(graph, setting, hidden)
     if kind != "gelu_new":
         made = graph.tensor(hidden.shape, hidden.dtype, "activated hidden states")
         return graph.record(made, (hidden,), saved=(hidden,))
@@ -350,6 +352,19 @@ def activation(graph: Graph, setting: Setting, hidden: Tensor, kind: str) -> Ten
     graph.drop(curve)
     made = multiply(graph, half, shifted, "activated hidden states")
     graph.drop(half, shifted)
+    return made
+
+
+def _squared_relu(graph: Graph, setting: Setting, hidden: Tensor) -> Tensor:
+    """`torch.square(relu(x))` (transformers 5.17, activations.py): autocast squares in fp32, as it does every `pow`."""
+    positive = graph.tensor(hidden.shape, hidden.dtype, "hidden states after relu")
+    graph.record(positive, (hidden,), saved=(positive,))
+    upper = cast(graph, positive, "float32" if setting.autocast else hidden.dtype, "input of the square in fp32")
+    graph.drop(positive)
+    made = graph.tensor(hidden.shape, upper.dtype, "activated hidden states")
+    # pow_backward of torch 2.11: `grad * (2 * x.pow(1))`, whose two factors live until the product is made.
+    graph.record(made, (upper,), saved=(upper,), temporary=prod(hidden.shape) * BYTES[upper.dtype] * 2, pieces=2)
+    graph.drop(upper)
     return made
 
 
