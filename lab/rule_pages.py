@@ -88,7 +88,8 @@ def _page(rule: Rule) -> Iterator[str]:
     content = rule.data
     yield f"# {rule.code} {rule.name}"
     yield ""
-    yield f"**{rule.severity}**{'' if rule.default else ', off unless selected'} · {content['what']}"
+    when = ", off in CI" if rule.is_quiet_in_ci else "" if rule.default else ", off unless selected"
+    yield f"**{rule.severity}**{when} · {content['what']}"
     yield ""
     yield content["why"]
     yield ""

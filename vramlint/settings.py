@@ -172,8 +172,7 @@ class Session:
 
     def _codes(self, configuration: Configuration, rules: RuleSet, report: _Report) -> frozenset[str]:
         """The codes of the rules to report: those selected, or on by default, less those ignored."""
-        selected: tuple[str, ...] = tuple(self._given.get("select", ()))
-        ignored: tuple[str, ...] = tuple(self._given.get("ignore", ()))
+        selected, ignored = (_split(self._given.get(option, ())) for option in ("select", "ignore"))
         for text in (*selected, *ignored):
             if not rules.named(text) and not report.is_incomplete:
                 near = "; ".join(_near(text, _words(rules)))
@@ -189,7 +188,8 @@ class Session:
                     report(f"there is no rule {text!r}", place, *_near(text, _words(rules)))
         wanted = {r.code for text in selected or configuration.words("select") for r in rules.named(text)}
         if not wanted:
-            wanted = {rule.code for rule in rules.rules if rule.default}
+            in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
+            wanted = {rule.code for rule in rules.rules if rule.default and not (in_ci and rule.is_quiet_in_ci)}
         unwanted = (*ignored, *configuration.words("ignore"))
         return frozenset(wanted - {rule.code for text in unwanted for rule in rules.named(text)})
 
@@ -314,6 +314,11 @@ def _severities_of(configuration: Configuration, rules: RuleSet, report: _Report
             report(f"there is no rule {text!r}", configuration.key_place("severity", text), *_near(text, _words(rules)))
         found.update({rule.code: severity for rule in meant})
     return found
+
+
+def _split(texts: Iterable[str]) -> tuple[str, ...]:
+    """The words of options that may be given several times, or once with commas."""
+    return tuple(word.strip() for text in texts for word in text.split(",") if word.strip())
 
 
 def _words(rules: RuleSet) -> list[str]:

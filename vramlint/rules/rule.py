@@ -23,7 +23,7 @@ KINDS_OF = {bool: "bool", int: "number", float: "number", str: "text", list: "li
 class Rule:
     """One rule. `problem` is the kind of problem found elsewhere that it reports, `when` the condition of the others."""
 
-    __slots__ = ("_compiled", "_types", "code", "data", "default", "name", "problem", "severity", "what")
+    __slots__ = ("_compiled", "_types", "code", "data", "default", "is_quiet_in_ci", "name", "problem", "severity", "what")
 
     def __init__(self, content: Mapping[str, Any], types: Mapping[str, Type]) -> None:
         self.data = content
@@ -33,6 +33,7 @@ class Rule:
         self.what: str = content.get("what", "")
         self.problem: str | None = content.get("problem")
         self.default: bool = content.get("default", True)
+        self.is_quiet_in_ci: bool = content.get("quiet_in_ci", False)
         self._types = types
         self._compiled: dict[str, Expression] = {}
 
@@ -118,8 +119,8 @@ class RuleSet:
         self.by_problem = {rule.problem: rule for rule in rules if rule.problem}
 
     def named(self, text: str) -> list[Rule]:
-        """The rules that a code, a code's beginning or a name stands for."""
-        return [r for r in self.rules if r.name == text or (text[:1].isupper() and r.code.startswith(text))]
+        """The rules that a code, a code's beginning, a name or ALL stands for."""
+        return [r for r in self.rules if text in (r.name, "ALL") or (text[:1].isupper() and r.code.startswith(text))]
 
 
 def shown(value: Any, style: str) -> str:
