@@ -26,7 +26,10 @@ def inventory(
     if block.lm_head_bias:
         found.append(Weight("head bias", (a.vocab_size,), outer, trained))
     found += [Weight("norm", (size,), outer, trained, layers) for size in norm_sizes(a, block)]
-    found += [Weight("final norm", (a.hidden_size,), outer, trained, 2 if block.norm == "layer" else 1)]
+    # transformers 5.17: OlmoLayerNorm has no parameters, CohereLayerNorm a weight and no bias.
+    final = {"olmo": 0, "cohere": 1}.get(a.model_type, 2) if block.norm == "layer" else 1
+    if final:
+        found.append(Weight("final norm", (a.hidden_size,), outer, trained, final))
     for projection in projections:
         shape = (projection.outputs, projection.inputs)
         found.append(Weight(projection.name, shape, dtype, trained and not bits, layers, bits))

@@ -1,0 +1,32 @@
+"""The parameters counted from the fields of a catalogue entry are as many as its source publishes."""
+
+from __future__ import annotations
+
+from vramlint.catalog.models import all_models, architecture_of_entry
+from vramlint.memory.blocks import block_of
+from vramlint.memory.inventory import inventory
+from vramlint.memory.parameters import projections_of
+from vramlint.run import Run
+
+INEXACT = {
+    "CohereForAI/c4ai-command-r-plus": "norms of queries and keys (use_qk_norm) are not counted",
+    "facebook/opt-350m": "its embedding is narrower than its layers (word_embed_proj_dim), which is not counted",
+    "stabilityai/stablelm-2-12b": "norms of queries and keys (qk_layernorm) are not counted",
+}
+
+
+def test_every_entry_that_is_simulated_has_as_many_parameters_as_published() -> None:
+    run = Run()
+    differing, simulated = {}, 0
+    for entry in all_models():
+        architecture = architecture_of_entry(entry, entry["id"])
+        block = block_of(architecture)
+        if block is None or architecture.parameters is None:
+            continue
+        simulated += 1
+        weights = inventory(architecture, block, projections_of(architecture, block, run), run, "bfloat16", "float32")
+        counted = sum(weight.elements * weight.count for weight in weights)
+        if counted != architecture.parameters:
+            differing[entry["id"]] = counted - architecture.parameters
+    assert simulated > 550
+    assert set(differing) == set(INEXACT), differing
