@@ -24,6 +24,13 @@ NEARER = 0.85
 """How alike an unknown key must be to a known one where keys of one's own are allowed."""
 SAME = 0.05
 MOST_PROBLEMS = 50
+UNBOUNDED = ("max_grad_norm",)
+"""Keys for which infinity means something: gradients that are never clipped."""
+DECIMALS = frozenset({
+    "learning_rate", "lr", "weight_decay", "max_grad_norm", "num_train_epochs", "num_epochs", "lora_dropout", "warmup_ratio",
+    "adam_beta1", "adam_beta2", "adam_epsilon", "beta", "label_smoothing_factor", "temperature",
+})
+"""Keys whose numbers have a fraction, so that a NaN passes for one."""
 EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
@@ -35,6 +42,7 @@ def problems_of(reading: Reading, gathered: Gathered, *, closed: bool) -> Iterat
     if tables.about.get("reads_numbers"):
         data = _with_numbers(data)
     valid, _ = check(tables, tables.at(reference), data)
+    yield from _not_finite(values, data)
     if not valid:
         for verdict in _first_by_place(judged(tables, reference, data))[:MOST_PROBLEMS]:
             problem = _invalid(values, verdict, document)
@@ -52,6 +60,17 @@ def problems_of(reading: Reading, gathered: Gathered, *, closed: bool) -> Iterat
         if not gathered.is_said(key):
             name = local_name(tables, tables.at(reference), key)
             yield SchemaProblem("required", f"missing {name!r}", None, (), name, (_where(name, reading.python),))
+
+
+def _not_finite(values: Effective, data: Any) -> Iterator[SchemaProblem]:
+    """Numbers of the root that are none, or have no end, which JSON Schema has no word for; integers are its own matter."""
+    for key, value in data.items() if isinstance(data, dict) else ():
+        if not isinstance(value, float) or math.isfinite(value) or (value > 0 and key in UNBOUNDED):
+            continue
+        resolved = values.get((key,)) if values.file.format != "python" else None
+        span = _span_of(values, (key,), resolved) if resolved is not None else None
+        if key in DECIMALS:
+            yield SchemaProblem("minimum", f"{key} is {value}; it takes a number with an end", span, (key,))
 
 
 def local_name(tables: Tables, node: Json, key: str) -> str:
