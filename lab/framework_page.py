@@ -15,9 +15,10 @@ NONE = ("config", "rule", "run")
 HEAD = """\
 # Whose configs are read
 
-Written by `python -m lab.framework_page` from `schemas/`. A dialect is found by the content of a file; `--dialect NAME` or a comment
-`# vramlint: dialect=NAME` names it. *Checked*: keys, values and rules, in the framework's own words. *Estimated*: the training loop
-underneath is one that is simulated; where it is not, the output says so and gives no number. How to add one: [dialects.md](dialects.md).
+Written by `python -m lab.framework_page` from `schemas/`. A dialect is found by the content of a file; `--dialect NAME` or a
+comment `# vramlint: dialect=NAME` names it. Keys, values and rules are checked for all of them, in the framework's own words.
+*Estimated*: the training loop underneath is one that is simulated; where it is not, the output says so and gives no number.
+How to add one: [dialects.md](dialects.md).
 
 | dialect | what | estimated | read off |
 |---|---|---|---|
