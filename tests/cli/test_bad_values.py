@@ -30,7 +30,8 @@ DECIDING = [
     *[("lora_r", v) for v in ("0", "-1", "1000000000", "true", ".nan", "much")],
     *[("lora_target_modules", v) for v in ("[nothing_such]", "7")],
     *[("load_in_4bit", v) for v in ("7", "maybe")],
-    ("attn_implementation", "7"), ("model_name_or_path", "[]"), ("model_name_or_path", "7"),
+    ("attn_implementation", "7"), ("attn_implementation", "flash_attention_9"),
+    ("model_name_or_path", "[]"), ("model_name_or_path", "7"),
 ]
 """These decide what memory is needed: a finding in their line, and no number."""
 OTHER = [

@@ -59,6 +59,13 @@ def estimate(
     return _estimate_of(run, plan, tape, capability, assumptions, replay=replay)
 
 
+ATTENTIONS = frozenset({
+    "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention", "flash_attn", "flash",
+    "auto", "fa2", "fa3", "disabled", "torch", "te", "xformers", "ffpa", "math", "mem_efficient",
+})
+"""Words for attention kernels, of transformers 5.17 (modeling_utils.py) and of the others; with `/` one of the hub."""
+
+
 def _refusal(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimate | None:
     unknown = [key for key in DECISIVE if key in run.unknown]
     if unknown:
@@ -71,6 +78,9 @@ def _refusal(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimate 
         return NoEstimate("what vLLM takes beside the training is not simulated yet", ("use_vllm",))
     if run.trainer in SCORING and "sft-loss-in-full" in library_facts(run.stack, a.model_type):
         return NoEstimate(f"the trainer {run.trainer} is not simulated for TRL before 1.7 yet", ("trainer",))
+    kernel = run.attn_implementation
+    if kernel is not None and kernel not in ATTENTIONS and "/" not in kernel and "|" not in kernel:
+        return NoEstimate(f"there is no attention implementation {kernel!r}", ("attn_implementation",))
     if run.max_length is None:
         return NoEstimate("max_length is not known", ("max_length",))
     if run.optim not in OPTIMIZERS:
