@@ -61,7 +61,7 @@ class Layers:
         tape = self._tape
         graph = Graph(tape)
         graph.recording = self._records
-        before, begin = tape.alive(), len(tape.played)
+        before, begin, total = tape.alive(), len(tape.played), tape.current
         self._inputs.append(hidden)
         source = hidden.block
         needs = hidden.needs_grad
@@ -73,7 +73,6 @@ class Layers:
         self._graphs.append(graph)
         self._outputs.append(out)
         if not first and self._count > 2:
-            self._span = tape.like(begin, self._count - 2, source, out.block)
             after = tape.alive()
             created = [block for key, block in after.items() if key not in before]
             if source is not None and id(source) not in after:
@@ -83,11 +82,15 @@ class Layers:
             between = self._count - 2
             if self._plan.offloads:
                 between = min(STASHED, between) if self._checkpointing else 0
+            clones = [
+                Block(block.size, block.part, block.what, block.shape, block.dtype, block.count * between, stands_in=True)
+                for block in created if between
+            ]
+            # The layers between come before the last one: what they leave is there while that is played.
+            tape.stand_in(begin, total, before, clones)
+            self._span = tape.like(begin + len(clones), self._count - 2, source, out.block)
             self._span.keeps = between
-            for block in created if between else ():
-                clone = tape.allocate(
-                    block.size, block.part, block.what, block.shape, block.dtype, block.count * between, stands_in=True,
-                )
+            for block, clone in zip(created, clones, strict=False):
                 (self._casts if id(block) in casts else self._between).append(clone)
         return out
 

@@ -119,6 +119,26 @@ class Tape:
                 self._top, self._top_phase, self._fullest = current, self._phase, len(self.played)
         return block
 
+    def stand_in(self, begin: int, total: int, alive: Iterable[int], blocks: list[Block]) -> None:
+        """Blocks that are there since the index `begin`, where `total` bytes and the blocks with the identities `alive` were."""
+        since, there = self.played[begin:], set(alive)
+        self.played[begin:begin] = blocks
+        self._live.update((id(block), block) for block in blocks)
+        more = sum(block.size * block.count for block in blocks)
+        self.current += more
+        total += more
+        for index, block in enumerate(since, begin + len(blocks) + 1):
+            if id(block) in there:
+                there.discard(id(block))
+                total -= block.size * block.count
+                continue
+            there.add(id(block))
+            total += block.size * block.count
+            if total > self._highest:
+                self._highest = self.peak_by_phase[self._phase] = total
+                if total > self._top:
+                    self._top, self._top_phase, self._fullest = total, self._phase, index
+
     def free(self, block: Block) -> None:
         """Give a block back."""
         del self._live[id(block)]
