@@ -89,6 +89,13 @@ def test_what_is_stated_beats_what_is_found_library_by_library(vramlint: Run, pu
     assert record(vramlint, "train.yaml", "--isolated")["stack"] == {}
 
 
+def test_the_screen_of_a_check_says_which_versions_it_is_for(vramlint: Run, put: Put) -> None:
+    put("train.yaml")
+    put("requirements.txt", "trl==0.13.0\n")
+    assert "for trl 0.13.0, said by requirements.txt\n" in vramlint("--target", "rtx3090", "train.yaml").stdout
+    assert "said by" not in vramlint("--target", "rtx3090", "--isolated", "train.yaml").stdout
+
+
 def test_a_pin_beats_a_range(vramlint: Run, put: Put) -> None:
     put("train.yaml")
     put("requirements.txt", "transformers>=4.40,<4.46\n")

@@ -22,8 +22,18 @@ def render(report: Report) -> str:
     blocks = ["\n".join(_finding(report, finding, paint)) for finding in report.findings]
     fitting = [record for record in report.records if record["estimate"] and record["verdict"] != "does-not-fit"]
     closing = [_fitting(record, paint) for record in fitting]
-    blocks.append("\n".join([*closing, summary(report, paint)]))
+    blocks.append("\n".join([*closing, *_stacks(report), summary(report, paint)]))
     return "\n\n".join(blocks) + "\n"
+
+
+def _stacks(report: Report) -> list[str]:
+    """The library versions that the numbers are for, where they are others than the current ones."""
+    found = {
+        f"for {printable(str(said['value']))}, {printable(str(said['why']))}"
+        for record in report.records if record.get("stack") for said in record["assumptions"] if said["key"] == "stack"
+        if str(said["why"]).startswith("said by")
+    }
+    return sorted(found)
 
 
 def summary(report: Report, paint: Paint) -> str:
