@@ -75,6 +75,7 @@ def block_of(architecture: Architecture) -> BlockShape | None:
     """The layer of a model type, or None if it is not described yet, or not with what this model has besides."""
     extra = architecture.extra
     narrow = extra.get("word_embed_proj_dim", architecture.hidden_size) != architecture.hidden_size
-    if narrow or (architecture.model_type in ("cohere", "stablelm") and (extra.get("use_qk_norm") or extra.get("qk_layernorm"))):
+    normed = extra.get("use_qk_norm") or extra.get("qk_layernorm") or extra.get("qk_norm") == "per-head-layernorm"
+    if narrow or (normed and architecture.model_type in ("cohere", "stablelm")):
         return None
     return BLOCKS.get(architecture.model_type)
