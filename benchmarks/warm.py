@@ -1,20 +1,27 @@
-"""In one process: reading a file of 200 lines, the estimate of an 8B model, and the plan that makes it fit."""
+"""In one process: loading schemas, reading 200 lines, recognising a config, the estimate of an 8B model and its plan."""
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from vramlint.catalog import FoundModel, Target, allowances, find_model, find_target
+from vramlint.dialects import compiled_schemas, recognise
 from vramlint.memory import Estimate, estimate
 from vramlint.plan import Plans
 from vramlint.planning import Estimator, plans_of
 from vramlint.run import Run
 from vramlint.source import read
 
-TARGETS = {"estimate of an 8B model": 10.0, "plan for an 8B model": 150.0}
+TARGETS = {
+    "load the schemas of a wheel": 4.0, "recognise the example": 3.0, "estimate of an 8B model": 10.0,
+    "plan for an 8B model": 150.0,
+}
 """Most milliseconds that a part may take."""
+EXAMPLE = Path(__file__).parents[1] / "examples" / "reference" / "train.yaml"
 REPEATS = 30
 
 
@@ -47,8 +54,12 @@ def parts() -> dict[str, Callable[[], object]]:
     if not isinstance(result := estimate(run, model.architecture), Estimate):
         raise TypeError(f"no estimate: {result}")
     text = two_hundred_lines()
+    compiled = json.dumps(compiled_schemas())
+    file = read("train.yaml", EXAMPLE.read_bytes())
     return {
+        "load the schemas of a wheel": lambda: [json.loads(json.loads(compiled)["schemas"][n]) for n in ("run", "huggingface")],
         "read 200 lines of YAML": lambda: read("train.yaml", text),
+        "recognise the example": lambda: recognise(file, file.documents[0]),
         "estimate of an 8B model": lambda: estimate(run, model.architecture),
         "plan for an 8B model": lambda: planned(run, model),
     }

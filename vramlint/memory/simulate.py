@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vramlint.catalog import LIGER_MODEL_TYPES, Architecture, context_for, library_facts
 from vramlint.dataclass import replace
+from vramlint.memory.bands import SMALL_THINGS, fragmentation_of, spread_of
 from vramlint.memory.blocks import BlockShape, block_of
 from vramlint.memory.capacity import replayed, required_of
 from vramlint.memory.estimate import Assumption, Band, Estimate, NoEstimate, Parts, Peak, Tensor
@@ -12,7 +13,8 @@ from vramlint.memory.inventory import inventory
 from vramlint.memory.masks import masks_of
 from vramlint.memory.operations import Setting
 from vramlint.memory.optimizers import OPTIMIZERS
-from vramlint.memory.parameters import lora_targets, projections_of
+from vramlint.memory.parameters import projections_of
+from vramlint.memory.refusals import refusal_of
 from vramlint.memory.step import play
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Moment, Tape
@@ -23,7 +25,6 @@ from vramlint.memory.trainers import (
     FUSED,
     LIGER,
     SCORING,
-    TRAINERS,
     course_of,
     weights_of,
     without_dropout,
@@ -31,15 +32,7 @@ from vramlint.memory.trainers import (
 from vramlint.run import Run
 
 MIB = 1 << 20
-DECISIVE = (
-    "model_name_or_path", "per_device_train_batch_size", "max_length", "load_in_4bit", "load_in_8bit", "use_peft", "lora_r",
-    "lora_target_modules", "gradient_checkpointing", "optim", "dtype", "bf16", "fp16", "attn_implementation",
-    "use_liger_kernel", "packing",
-)
 PARTS = ("weights", "adapters", "gradients", "optimizer", "activations", "logits", "workspace")
-LARGEST_BATCH = 1 << 20
-SMALL_THINGS = 16 * MIB
-"""Buffers, scalars and unsplit rests that are not simulated; they show on models under a billion parameters."""
 
 
 def estimate(
@@ -50,59 +43,13 @@ def estimate(
     Without `replay` it takes a third of the time: `required` is then a share of `allocated`, with a wide band.
     """
     block = block_of(architecture)
-    refused = _refusal(run, architecture, block)
+    refused = refusal_of(run, architecture, block)
     if refused is not None or block is None:
         return refused or NoEstimate("this architecture is not simulated yet", ("model_name_or_path",))
     assumptions: list[Assumption] = []
     plan = _plan(run, architecture, block, capability, assumptions)
     tape = play(plan)
     return _estimate_of(run, plan, tape, capability, assumptions, replay=replay)
-
-
-ATTENTIONS = frozenset({
-    "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention", "flash_attn", "flash",
-    "auto", "fa2", "fa3", "disabled", "torch", "te", "xformers", "ffpa", "math", "mem_efficient",
-})
-"""Words for attention kernels, of transformers 5.17 (modeling_utils.py) and of the others; with `/` one of the hub."""
-
-
-def _refusal(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimate | None:
-    unknown = [key for key in DECISIVE if key in run.unknown]
-    if unknown:
-        return NoEstimate(f"{unknown[0]} is not known: {run.unknown[unknown[0]]}", tuple(unknown))
-    if block is None:
-        return NoEstimate(f"the architecture {a.model_type} is not simulated yet", ("model_name_or_path",))
-    if run.trainer not in TRAINERS:
-        return NoEstimate(f"the trainer {run.trainer} is not simulated yet", ("trainer",))
-    if run.use_vllm:
-        return NoEstimate("what vLLM takes beside the training is not simulated yet", ("use_vllm",))
-    if run.trainer in SCORING and "sft-loss-in-full" in library_facts(run.stack, a.model_type):
-        return NoEstimate(f"the trainer {run.trainer} is not simulated for TRL before 1.7 yet", ("trainer",))
-    kernel = run.attn_implementation
-    if kernel is not None and kernel not in ATTENTIONS and "/" not in kernel and "|" not in kernel:
-        return NoEstimate(f"there is no attention implementation {kernel!r}", ("attn_implementation",))
-    if run.max_length is None:
-        return NoEstimate("max_length is not known", ("max_length",))
-    if run.optim not in OPTIMIZERS:
-        return NoEstimate(f"the optimizer {run.optim} is not simulated yet", ("optim",))
-    if not 0 < run.per_device_train_batch_size <= LARGEST_BATCH:
-        return NoEstimate(f"a batch of {run.per_device_train_batch_size} is none", ("per_device_train_batch_size",))
-    if run.use_peft and (run.peft_type != "LORA" or run.use_dora or run.lora_modules_to_save):
-        return NoEstimate("this kind of adapter is not simulated yet", ("use_dora", "lora_modules_to_save"))
-    if run.num_processes > 1 or run.zero_stage or run.deepspeed or run.fsdp or run.tensor_parallel_size > 1:
-        return NoEstimate("runs on several GPUs are not simulated yet", ("deepspeed", "num_processes"))
-    if a.max_position_embeddings and block.learned_positions and run.max_length > a.max_position_embeddings:
-        return NoEstimate(
-            f"max_length {run.max_length} is beyond the model's {a.max_position_embeddings} positions", ("max_length",),
-        )
-    if (run.load_in_4bit or run.load_in_8bit) and not run.use_peft:
-        return NoEstimate("a quantised base cannot be trained without adapters", ("use_peft", "load_in_4bit"))
-    if run.use_peft and not any(p.adapted for p in projections_of(a, block, run)):
-        return NoEstimate(
-            f"LoRA's target modules {', '.join(lora_targets(a, run)) or '(none)'} match nothing in {a.model_type}",
-            ("lora_target_modules",),
-        )
-    return None
 
 
 def _plan(
@@ -202,10 +149,10 @@ def _estimate_of(
         fullest = max(before.settle(), fullest, key=lambda moment: moment.total)
     moment = _with_rests(fullest, found.rests if found else 0)
     allocated = moment.total
-    below, above = _spread(run, plan, assumptions)
+    below, above = spread_of(run, plan, assumptions)
     low, high = int(allocated * (1 - below)) - SMALL_THINGS, int(allocated * (1 + above)) + SMALL_THINGS
     live = Band(low, allocated, high)
-    needs = required_of(found, live, _fragmentation(run, plan, assumptions))
+    needs = required_of(found, live, fragmentation_of(run, plan, assumptions))
     context = Band(*context_for(capability))
     paged = sum(
         plan.optimizer.states * max(plan.optimizer.state_bytes, 1) * weight.elements * weight.count
@@ -228,48 +175,10 @@ def _estimate_of(
     )
 
 
-def _fragmentation(run: Run, plan: Plan, assumptions: list[Assumption]) -> float:
-    """How much higher the high end of `required` lies where free memory is known to be cut up more than is simulated."""
-    found = 0.0
-    for applies, share, key, why in (
-        (plan.checkpointing and plan.setting.liger and plan.setting.bits, 0.1, "use_liger_kernel",
-         "4-bit layers with Liger under checkpointing leave more holes than are simulated"),
-        (plan.checkpointing and plan.block.conv1d and plan.setting.trained, 0.18, "gradient_checkpointing",
-         "gradients of Conv1D layers leave more holes than are simulated"),
-        (run.trainer in CLASSIFYING and plan.setting.attention == "math", 0.1, "trainer",
-         "rewards over attention in full leave more holes than are simulated"),
-    ):
-        if applies:
-            found = max(found, share)
-            assumptions.append(Assumption(key, str(getattr(run, key, "")), f"{why}: the band is wider"))
-    return found
-
-
 def _with_rests(moment: Moment, size: int) -> Moment:
     """`memory_allocated()` counts blocks with what of them was not asked for."""
     rests = Block(size, "workspace", "rests of blocks that the allocator does not split", (), "")
     return Moment(moment.phase, moment.total + size, (*moment.blocks, rests)) if size else moment
-
-
-def _spread(run: Run, plan: Plan, assumptions: list[Assumption]) -> tuple[float, float]:
-    """How far the truth may lie below and above, as shares; each reason that widens it is named.
-
-    From the errors of the rows in lab/data/measured that are not held out, with half as much again beside them.
-    """
-    below, above = 0.008, 0.012
-    for applies, lower, upper, key, why in (
-        (run.trainer != "transformers", 0.014, 0.018, "trainer", "TRL's trainers are simulated from fewer measured runs"),
-        (plan.setting.liger, 0.004, 0.01, "use_liger_kernel", "what Liger's kernels take beside their tensors is not simulated"),
-        (plan.setting.attention == "eager", 0.002, 0.006, "attn_implementation", "eager attention differs between architectures"),
-        (plan.optimizer.blockwise or plan.optimizer.paged, 0.002, 0.008, "optim", "its states are kept in pieces of its own"),
-        (plan.optimizer.factored, 0.14, 0.1, "optim", "its temporaries are simulated roughly"),
-        (plan.offloads, 0.08, 0.03, "activation_offloading", "what is still being copied depends on the machine"),
-        (bool(run.stack), 0.004, 0.02, "stack", "older versions are simulated from fewer measured runs"),
-    ):
-        if applies:
-            below, above = below + lower, above + upper
-            assumptions.append(Assumption(key, str(getattr(run, key, "")), f"{why}: the band is wider"))
-    return below, above
 
 
 def _peak_of(moment: Moment, tape: Tape) -> Peak:

@@ -29,9 +29,13 @@ class Meter:
         self.expanded += weight
         if depth <= MOST_DEPTH and self.expanded <= MOST_NODES:
             return
-        span = Span(offset, offset + 1, self._path)
         if depth > MOST_DEPTH:
-            message, hint = f"nested more than {MOST_DEPTH} levels deep", "no training config nests so deep"
-            raise SourceError("too-deep", message, self._path, span, hint)
+            raise self.too_deep(offset)
+        span = Span(offset, offset + 1, self._path)
         message = f"{'its aliases stand for' if weight > 1 else 'it holds'} more than {MOST_NODES:,} values"
         raise SourceError("too-large", message, self._path, span, "no training config holds so many")
+
+    def too_deep(self, offset: int) -> SourceError:
+        """What to raise where the nesting goes too far."""
+        message, hint = f"nested more than {MOST_DEPTH} levels deep", "no training config nests so deep"
+        return SourceError("too-deep", message, self._path, Span(offset, offset + 1, self._path), hint)

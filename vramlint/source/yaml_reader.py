@@ -243,6 +243,8 @@ class YamlReader:
             offset, problem = (found.start(), "a control character") if found else (0, problem)
         else:
             offset = min(max(int(mark.index), 0), len(self._body))
+        if "maximum nesting depth" in problem:  # libyaml 0.2.6 has a limit of its own, a thousand, and scans ahead
+            return self._meter.too_deep(offset + self._base)
         line_start = max(self._body.rfind("\n", 0, offset), self._body.rfind("\r", 0, offset)) + 1
         indent = self._body[line_start : offset + 1]
         hint = None

@@ -1,0 +1,63 @@
+"""What is not simulated, or cannot run: the reason there is no number."""
+
+from __future__ import annotations
+
+from vramlint.catalog import Architecture, library_facts
+from vramlint.memory.blocks import BlockShape
+from vramlint.memory.estimate import NoEstimate
+from vramlint.memory.optimizers import OPTIMIZERS
+from vramlint.memory.parameters import lora_targets, projections_of
+from vramlint.memory.trainers import SCORING, TRAINERS
+from vramlint.run import Run
+
+DECISIVE = (
+    "model_name_or_path", "per_device_train_batch_size", "max_length", "load_in_4bit", "load_in_8bit", "use_peft", "lora_r",
+    "lora_target_modules", "gradient_checkpointing", "optim", "dtype", "bf16", "fp16", "attn_implementation",
+    "use_liger_kernel", "packing",
+)
+LARGEST_BATCH = 1 << 20
+ATTENTIONS = frozenset({
+    "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention", "flash_attn", "flash",
+    "auto", "fa2", "fa3", "disabled", "torch", "te", "xformers", "ffpa", "math", "mem_efficient",
+})
+"""Words for attention kernels, of transformers 5.17 (modeling_utils.py) and of the others; with `/` one of the hub."""
+
+
+def refusal_of(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimate | None:
+    """Why there is no number for this run, or None."""
+    unknown = [key for key in DECISIVE if key in run.unknown]
+    if unknown:
+        return NoEstimate(f"{unknown[0]} is not known: {run.unknown[unknown[0]]}", tuple(unknown))
+    if block is None:
+        return NoEstimate(f"the architecture {a.model_type} is not simulated yet", ("model_name_or_path",))
+    if run.trainer not in TRAINERS:
+        return NoEstimate(f"the trainer {run.trainer} is not simulated yet", ("trainer",))
+    if run.use_vllm:
+        return NoEstimate("what vLLM takes beside the training is not simulated yet", ("use_vllm",))
+    if run.trainer in SCORING and "sft-loss-in-full" in library_facts(run.stack, a.model_type):
+        return NoEstimate(f"the trainer {run.trainer} is not simulated for TRL before 1.7 yet", ("trainer",))
+    kernel = run.attn_implementation
+    if kernel is not None and kernel not in ATTENTIONS and "/" not in kernel and "|" not in kernel:
+        return NoEstimate(f"there is no attention implementation {kernel!r}", ("attn_implementation",))
+    if run.max_length is None:
+        return NoEstimate("max_length is not known", ("max_length",))
+    if run.optim not in OPTIMIZERS:
+        return NoEstimate(f"the optimizer {run.optim} is not simulated yet", ("optim",))
+    if not 0 < run.per_device_train_batch_size <= LARGEST_BATCH:
+        return NoEstimate(f"a batch of {run.per_device_train_batch_size} is none", ("per_device_train_batch_size",))
+    if run.use_peft and (run.peft_type != "LORA" or run.use_dora or run.lora_modules_to_save):
+        return NoEstimate("this kind of adapter is not simulated yet", ("use_dora", "lora_modules_to_save"))
+    if run.num_processes > 1 or run.zero_stage or run.deepspeed or run.fsdp or run.tensor_parallel_size > 1:
+        return NoEstimate("runs on several GPUs are not simulated yet", ("deepspeed", "num_processes"))
+    if a.max_position_embeddings and block.learned_positions and run.max_length > a.max_position_embeddings:
+        return NoEstimate(
+            f"max_length {run.max_length} is beyond the model's {a.max_position_embeddings} positions", ("max_length",),
+        )
+    if (run.load_in_4bit or run.load_in_8bit) and not run.use_peft:
+        return NoEstimate("a quantised base cannot be trained without adapters", ("use_peft", "load_in_4bit"))
+    if run.use_peft and not any(p.adapted for p in projections_of(a, block, run)):
+        return NoEstimate(
+            f"LoRA's target modules {', '.join(lora_targets(a, run)) or '(none)'} match nothing in {a.model_type}",
+            ("lora_target_modules",),
+        )
+    return None
