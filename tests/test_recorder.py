@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vramlint.recorder import nvidia_smi
+from vramlint.monitor.recorder import nvidia_smi
 
 MIB = 1 << 20
 

@@ -14,10 +14,10 @@ from vramlint.linter import Checked, check_data, finding_about
 from vramlint.record import failed_record
 from vramlint.report import render, render_estimate, render_survey
 from vramlint.report.paint import wants_colour
+from vramlint.rewriting.task import Task
 from vramlint.screen import FileError, say
 from vramlint.settings import Session
 from vramlint.source import SourceError, SourceFile
-from vramlint.task import Task
 
 CANNOT_WRITE = 2
 
@@ -38,7 +38,7 @@ def run_check(options: dict[str, Any]) -> int:
             own = [finding_about(data, name, settings.rules)]
         else:
             if task.is_one:
-                from vramlint.rewriting import could_not_comment, rewrite  # noqa: PLC0415  # only where something is edited
+                from vramlint.rewriting.rewrite import could_not_comment, rewrite  # noqa: PLC0415  # only where something is edited
 
                 done = rewrite(found.path, name, data, settings, task, named=found.named)
                 checked, changed = done.checked, changed or done.is_changed
@@ -147,8 +147,12 @@ def run_targets(options: dict[str, Any]) -> int:
 
 def run_compare(options: dict[str, Any]) -> int:
     """`vramlint compare`; 1 if run and estimate differ."""
-    from vramlint.comparing import NothingToCompare, comparison  # noqa: PLC0415  # no other command reads recordings
-    from vramlint.recording import RecordingError, recording_of  # noqa: PLC0415
+    from vramlint.comparing import (  # noqa: PLC0415  # no other command reads recordings
+        NothingToCompare,
+        RecordingError,
+        comparison,
+        recording_of,
+    )
     from vramlint.report.comparison import render as render_comparison  # noqa: PLC0415
 
     session = Session({**options, "targets": (), "reserve": None, "finds_stack": False}, plans=False)

@@ -19,7 +19,7 @@ from vramlint.run import Run
 from vramlint.source import Document, Refused, SourceError, SourceFile, Span, apply, format_of, read
 
 if TYPE_CHECKING:
-    from vramlint.modeline import Modeline
+    from vramlint.directives.modeline import Modeline
 
 MENTIONS_TRAINING = re.compile(
     rb"model_name_or_path|base_model|per_device_train_batch_size|micro_batch_size|TrainingArguments|LoraConfig",
@@ -110,7 +110,7 @@ def _said(file: SourceFile, document: Document, options: Options) -> Modeline | 
     """What a document's comments say of cards and dialect; most have none, and need no reader of them."""
     if COMMENT_MARK not in file.text:
         return None
-    from vramlint.modeline import modeline_of  # noqa: PLC0415
+    from vramlint.directives.modeline import modeline_of  # noqa: PLC0415
 
     return modeline_of(file, document, options.reserve)
 
@@ -121,7 +121,7 @@ def _less_suppressed(
     """The findings that no comment of the file takes back."""
     if COMMENT_MARK not in file.text:
         return findings
-    from vramlint.suppressions import without_suppressed  # noqa: PLC0415
+    from vramlint.directives.suppressions import without_suppressed  # noqa: PLC0415
 
     return without_suppressed(_chosen(findings, options, rules), file, rules, was_asked)
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from vramlint.catalog import Target, find_target
 from vramlint.fast_arguments import DEFAULTS
-from vramlint.ignoring import add_ignores
 from vramlint.linter import Checked, Options, check_data, load_rules
-from vramlint.own_rules import load_own
+from vramlint.rewriting.ignoring import add_ignores
 from vramlint.settings import Session
+from vramlint.settings.own_rules import load_own
 from vramlint.source import read
 from vramlint.source.change import found_data
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vramlint.recording import Recording, RecordingError, recording_of
+from vramlint.comparing.recording import Recording, RecordingError, recording_of
 
 ROOT = Path(__file__).parents[2]
 RECORDED = ROOT / "lab" / "data" / "recorded"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from vramlint.catalog.measured import measured_runs
+from vramlint.explaining.receipt import receipt_of
 from vramlint.memory import Estimate, estimate
-from vramlint.receipt import receipt_of
 from vramlint.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -137,5 +137,5 @@ def test_checking_a_file_explains_nothing() -> None:
         [sys.executable, "-X", "importtime", "-m", "vramlint", "--target", "rtx3070", str(REFERENCE)],
         cwd=ROOT, capture_output=True, encoding="utf-8", check=False,
     )
-    assert "vramlint.receipt" not in done.stderr
-    assert "vramlint.turning" not in done.stderr
+    assert "vramlint.explaining.receipt" not in done.stderr
+    assert "vramlint.explaining.turning" not in done.stderr

@@ -45,7 +45,7 @@ def test_a_file_that_changes_meanwhile_is_refused(put: Put, tmp_path: Path) -> N
     path = put("train.yaml", REFERENCE)
     code = """
 import sys
-from vramlint import fixing
+from vramlint.rewriting import fixing
 from vramlint.__main__ import main
 real = fixing.fix_data
 def late(path, *rest, **more):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vramlint.stack import resolved
+from vramlint.settings.stack import resolved
 
 Run = Callable[..., Any]
 Put = Callable[..., Path]

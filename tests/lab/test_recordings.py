@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vramlint.recording import RecordingError, recording_of
+from vramlint.comparing.recording import RecordingError, recording_of
 
 ROOT = Path(__file__).parents[2]
 PHANTOM = ROOT / "lab" / "phantom"

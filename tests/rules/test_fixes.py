@@ -9,8 +9,8 @@ import pytest
 from vramlint.catalog import Target, find_target
 from vramlint.examine import Facts
 from vramlint.findings import Safety, applicable
-from vramlint.fixing import fix_data
 from vramlint.linter import Options, check_data, load_rules
+from vramlint.rewriting.fixing import fix_data
 from vramlint.rules import Rule
 
 RULES = load_rules()

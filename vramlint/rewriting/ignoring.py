@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from vramlint.dataclass import dataclass
+from vramlint.directives.suppressions import Suppression, suppressions_of
 from vramlint.findings import Finding
 from vramlint.linter import Checked
 from vramlint.source import SourceError, SourceFile, read
 from vramlint.source.change import found_data
-from vramlint.suppressions import Suppression, suppressions_of
 
 BOM = "\ufeff"
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
 FORMAT = 1
-"""The version of the file's form; `vramlint.recording` reads it and docs/monitor.md describes it."""
+"""The version of the file's form; `vramlint.comparing.recording` reads it and docs/monitor.md describes it."""
 FIRST_STEPS = 3
 """Of these every moment is written: the second step is the one that estimates play."""
 ASKED_SMI = (1, 2)

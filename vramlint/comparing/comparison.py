@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from vramlint.catalog import FoundModel, Target, library_facts
+from vramlint.comparing.recording import Recording
 from vramlint.dataclass import replace
 from vramlint.examine import Facts, Numbers, Subject, numbers_of, subjects_of
 from vramlint.memory import Band, Estimate, NoEstimate
 from vramlint.memory.verdict import verdict
-from vramlint.recording import Recording
 from vramlint.run import Change, Run, with_changes
 
 TRAINER_OF = {

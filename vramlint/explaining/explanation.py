@@ -6,9 +6,9 @@ from typing import Any
 
 from vramlint.catalog import FoundModel
 from vramlint.examine import DEFAULT_CAPABILITY, Facts, Numbers, Subject
+from vramlint.explaining.receipt import receipt_of
+from vramlint.explaining.turning import turning_facts
 from vramlint.memory import Estimate
-from vramlint.receipt import receipt_of
-from vramlint.turning import turning_facts
 
 
 def explanation_of(subject: Subject, numbers: Numbers, facts: Facts) -> dict[str, Any]:

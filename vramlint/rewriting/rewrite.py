@@ -6,13 +6,13 @@ import os
 import sys
 
 from vramlint.dataclass import dataclass
-from vramlint.fixing import diff_of, fix_data
-from vramlint.ignoring import add_ignores
 from vramlint.linter import Checked, check_data
+from vramlint.rewriting.fixing import diff_of, fix_data
+from vramlint.rewriting.ignoring import add_ignores
+from vramlint.rewriting.task import Task
 from vramlint.screen import say
 from vramlint.settings import Settings
 from vramlint.source import SourceError, write
-from vramlint.task import Task
 
 STANDARD_INPUT = "-"
 

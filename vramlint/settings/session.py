@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from vramlint.catalog import Target, UnknownTarget, find_target
-from vramlint.configuration import NONE, Configuration, nearest, read_configuration
 from vramlint.dataclass import dataclass, replace
 from vramlint.dialects import set_value
 from vramlint.dialects.schemas import dialect_names
@@ -17,10 +16,11 @@ from vramlint.linter import Options, finding_about, load_rules
 from vramlint.rules import Rule, RuleSet, finding_for
 from vramlint.run import Value
 from vramlint.screen import UsageError
+from vramlint.settings.configuration import NONE, Configuration, nearest, read_configuration
+from vramlint.settings.stack import NONE as NO_STACK
+from vramlint.settings.stack import Stack, fault_of, merged, stack_near
 from vramlint.sizes import parse_size
 from vramlint.source import SourceFile, Span
-from vramlint.stack import NONE as NO_STACK
-from vramlint.stack import Stack, fault_of, merged, stack_near
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class Session:
         patterns, given = configuration.words("rules"), self._given.get("rules", ())
         if not patterns and not given:
             return self._base
-        from vramlint.own_rules import load_own, paths_of  # noqa: PLC0415  # only where there are some
+        from vramlint.settings.own_rules import load_own, paths_of  # noqa: PLC0415  # only where there are some
 
         paths: list[str] = []
         for index, pattern in enumerate(patterns):

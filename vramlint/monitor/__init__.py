@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from vramlint.recorder import Recorder
+from vramlint.monitor.recorder import Recorder
 
-__all__ = ["MemoryCallback", "Recorder", "watch"]  # noqa: F822  # made in __getattr__
+__all__ = ["MemoryCallback", "Recorder", "watch"]  # made in __getattr__
 
 _made: dict[str, Any] = {}
 

@@ -1,0 +1,1 @@
+"""What a file's comments tell vramlint: which cards and dialect it is for, and which findings are taken back."""
