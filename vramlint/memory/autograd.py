@@ -30,7 +30,8 @@ class Operation:
     """One recorded operation: what its backward needs and makes."""
 
     __slots__ = (
-        "inputs", "output", "overwrites", "passes", "pieces", "saved", "saves_nothing", "temporary", "weights", "weights_first",
+        "inputs", "others", "output", "overwrites", "passes", "pieces", "saved", "saves_nothing", "temporary", "weights",
+        "weights_first",
     )
 
     def __init__(
@@ -39,6 +40,7 @@ class Operation:
         weights_first: bool = False, saves_nothing: bool = False,
     ) -> None:
         self.output = output
+        self.others: tuple[Tensor, ...] = ()  # outputs beside that one
         self.inputs = inputs
         self.saved = saved
         self.passes = passes
@@ -77,6 +79,15 @@ class Graph:
         """A part of `tensor`, which lives as long as any of its views."""
         made = Tensor(None, shape, tensor.dtype, tensor.needs_grad, self.hold(tensor))
         return self.record(made, (tensor,))
+
+    def split(self, tensor: Tensor, count: int) -> tuple[Tensor, ...]:
+        """`chunk` along the last dimension: views, whose gradients one `cat` makes whole when all of them are there."""
+        shape = (*tensor.shape[:-1], tensor.shape[-1] // count)
+        parts = tuple(Tensor(None, shape, tensor.dtype, tensor.needs_grad, self.hold(tensor)) for _ in range(count))
+        self.record(parts[0], (tensor,))
+        if parts[0].needs_grad:
+            self.operations[-1].others = parts[1:]
+        return parts
 
     def hold(self, tensor: Tensor) -> Tensor:
         """One reference more."""
@@ -161,6 +172,7 @@ class Graph:
     def _backward_of(self, operation: Operation, gradients: dict[int, Tensor]) -> None:
         tape = self.tape
         received = gradients.pop(id(operation.output), None)
+        beside = [gradients.pop(id(other)) for other in operation.others if id(other) in gradients]
         if received is None:
             self.drop(*operation.saved)
             return
@@ -178,7 +190,7 @@ class Graph:
             self._weight_gradients(operation)
         if temporary is not None:
             tape.free(temporary)
-        self.drop(*operation.saved, received)
+        self.drop(*operation.saved, received, *beside)
 
     def _accumulate(self, gradients: dict[int, Tensor], tensor: Tensor, received: Tensor, passes: bool) -> None:
         if passes and received.dtype == tensor.dtype:

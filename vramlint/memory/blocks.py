@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vramlint.catalog import Architecture
 from vramlint.dataclass import dataclass, replace
+from vramlint.memory.experts import ExpertShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +12,7 @@ class BlockShape:
     """One decoder layer.
 
     `norm`: rms (HF's own fp32 arithmetic, then the weight), rms-fp32 (the weight in fp32 too), layer (torch's kernel).
-    `mlp`: gated, plain, fused-gated (one gate_up projection). `qkv`: split or fused.
+    `mlp`: gated, plain, fused-gated (one gate_up projection), experts (then `experts` describes them). `qkv`: split or fused.
     `sandwich`: norms after attention and mlp too. `post_only`: norms only there.
     `parallel`: attention and mlp read the same input. `attention_softcap`: eager attention caps its scores by a tanh.
     `partial_rope`: positions on some of each head, put together by `cat`, whose layout the attention's output then copies.
@@ -35,12 +36,17 @@ class BlockShape:
     attention_softcap: bool = False
     embedding_norm: bool = False
     conv1d: bool = False
+    experts: ExpertShape | None = None
     names: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 LLAMA = BlockShape()
 GLM_NAMES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_proj")
 PLAIN_NAMES = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
+ATTENTION_NAMES = ("q_proj", "k_proj", "v_proj", "o_proj")
+SHARED_NAMES = (*ATTENTION_NAMES, "gate_proj", "up_proj", "down_proj")
+AS_MIXTRAL, AS_QWEN = ("gate", "w1", "w3", "w2"), ("gate", "gate_proj", "up_proj", "down_proj")
+MIXTURE = replace(LLAMA, mlp="experts", names=ATTENTION_NAMES)
 BLOCKS: dict[str, BlockShape] = {
     "llama": LLAMA, "mistral": LLAMA, "ministral": LLAMA, "qwen2": LLAMA, "smollm3": LLAMA, "seed_oss": LLAMA,
     "qwen3": replace(LLAMA, qk_norm="head"),
@@ -68,6 +74,13 @@ BLOCKS: dict[str, BlockShape] = {
                              names=("q_proj", "k_proj", "v_proj", "o_proj", "c_fc", "c_proj")),
     "stablelm": BlockShape(partial_rope=True, norm="layer", mlp="gated"),
     "cohere": BlockShape(norm="layer", mlp="gated", parallel=True, shared_norm=True),
+    "mixtral": replace(MIXTURE, experts=ExpertShape(scores="float32", adapts=AS_MIXTRAL)),
+    "qwen2_moe": replace(MIXTURE, experts=ExpertShape(shared="gated"),
+                         names=(*SHARED_NAMES, "shared_expert_gate")),
+    "qwen3_moe": replace(MIXTURE, qk_norm="head", experts=ExpertShape(adapts=AS_QWEN)),
+    "olmoe": replace(MIXTURE, qk_norm="full", experts=ExpertShape(adapts=AS_QWEN)),
+    "granitemoe": replace(MIXTURE, scaled_residual=True, experts=ExpertShape(router="chosen", scores="input")),
+    "phimoe": replace(MIXTURE, norm="layer", lm_head_bias=True, experts=ExpertShape(router="mixer")),
 }
 
 
@@ -77,5 +90,7 @@ def block_of(architecture: Architecture) -> BlockShape | None:
     narrow = extra.get("word_embed_proj_dim", architecture.hidden_size) != architecture.hidden_size
     normed = extra.get("use_qk_norm") or extra.get("qk_layernorm") or extra.get("qk_norm") == "per-head-layernorm"
     if narrow or (normed and architecture.model_type in ("cohere", "stablelm")):
+        return None
+    if extra.get("mlp_only_layers") or extra.get("decoder_sparse_step", 1) != 1:  # some layers without experts
         return None
     return BLOCKS.get(architecture.model_type)

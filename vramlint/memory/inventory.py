@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vramlint.catalog import Architecture
 from vramlint.memory.blocks import BlockShape
-from vramlint.memory.parameters import Projection, Weight, norm_sizes
+from vramlint.memory.experts import Experts
+from vramlint.memory.parameters import Projection, Weight, norm_sizes, routed_experts
 from vramlint.run import Run
 
 
@@ -41,6 +42,28 @@ def inventory(
             found += [
                 Weight(f"{projection.name}.lora_A", (run.lora_r, projection.inputs), adapter, True, layers, role="adapters"),
                 Weight(f"{projection.name}.lora_B", (projection.outputs, run.lora_r), adapter, True, layers, role="adapters"),
+            ]
+    experts = routed_experts(a, block, run)
+    return found if experts is None else found + _experts(experts, run, outer, adapter, layers)
+
+
+def _experts(experts: Experts, run: Run, dtype: str, adapter: str, layers: int) -> list[Weight]:
+    """The router and the fused parameters of all experts, which bitsandbytes leaves as they are, and LoRA on them."""
+    trained, rank = not run.use_peft, run.lora_r
+    found = [
+        Weight("router", (experts.count, experts.width), dtype, trained, layers),
+        Weight("experts gate_up_proj", experts.gate_up, dtype, trained, layers),
+        Weight("experts down_proj", experts.down, dtype, trained, layers),
+    ]
+    for part, width, outputs, inner in (
+        ("router", experts.width, experts.count, rank),
+        ("gate_up", experts.width, 2 * experts.inner, 2 * rank * experts.count),
+        ("down", experts.inner, experts.width, rank * experts.count),
+    ):
+        if part in experts.adapted:
+            found += [
+                Weight(f"experts {part}.lora_A", (inner, width), adapter, True, layers, role="adapters"),
+                Weight(f"experts {part}.lora_B", (outputs, inner), adapter, True, layers, role="adapters"),
             ]
     return found
 

@@ -6,22 +6,26 @@ from vramlint.catalog import Architecture
 from vramlint.dataclass import replace
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.blocks import BlockShape
+from vramlint.memory.experts import Experts
 from vramlint.memory.operations import Setting, activation, add, attention, dropout, linear, multiply, norm, rope
 from vramlint.memory.parameters import Projection
+from vramlint.memory.routing import routed, with_shared
 
 
 class Layer:
     """One decoder layer of a model under a setting."""
 
-    __slots__ = ("_architecture", "_block", "_projections", "_setting")
+    __slots__ = ("_architecture", "_block", "_experts", "_projections", "_setting")
 
     def __init__(
         self, architecture: Architecture, block: BlockShape, projections: tuple[Projection, ...], setting: Setting,
+        experts: Experts | None = None,
     ) -> None:
         self._architecture = architecture
         self._block = block
         self._projections = projections
         self._setting = setting
+        self._experts = experts
 
     def forward(self, graph: Graph, hidden: Tensor, mask: Tensor | None, name: str) -> Tensor:
         """The layer's output; takes over `hidden`."""
@@ -132,6 +136,8 @@ class Layer:
     def _mlp(self, graph: Graph, hidden: Tensor, name: str, projections: tuple[Projection, ...]) -> Tensor:
         """The feed-forward part; takes over `hidden`."""
         setting, kind = self._setting, self._architecture.hidden_act
+        if self._experts is not None:
+            return self._mixture(graph, hidden, name, projections, self._experts)
         if self._block.mlp == "gated":
             gate, up, down = projections
             gated = linear(graph, setting, hidden, gate, f"{name}.gate")
@@ -157,6 +163,16 @@ class Layer:
         out = linear(graph, setting, inner, down, f"{name}.{down.name}.down")
         graph.drop(inner, hidden)
         return dropout(graph, out, self._architecture.hidden_dropout, "output of the MLP")
+
+    def _mixture(
+        self, graph: Graph, hidden: Tensor, name: str, projections: tuple[Projection, ...], experts: Experts,
+    ) -> Tensor:
+        """The experts that the router chooses, and those that every token goes to; takes over `hidden`."""
+        if not experts.shape.shared:
+            made = routed(graph, self._setting, experts, hidden, name)
+            graph.drop(hidden)
+            return made
+        return with_shared(graph, self._setting, experts, hidden, name, projections, self._gated)
 
     def _gated(self, graph: Graph, gate: Tensor, up: Tensor, kind: str | None) -> Tensor:
         """The product of both halves; `kind` is the activation of the first where that is still to come."""

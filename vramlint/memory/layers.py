@@ -33,7 +33,7 @@ class Layers:
         self._records = records and not plan.checkpointing
         self._tape = tape
         self._mask = masks[-1] if plan.setting.masks.used else None
-        self._layer = Layer(plan.architecture, plan.block, plan.projections, plan.setting)
+        self._layer = Layer(plan.architecture, plan.block, plan.projections, plan.setting, plan.experts)
         self._count = plan.architecture.num_hidden_layers
         self._graphs: list[Graph] = []
         self._inputs: list[Tensor] = []

@@ -113,7 +113,7 @@ def _weight(setting: Setting, name: str, elements: int, dtype: str) -> tuple[tup
 
 def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projection, name: str) -> Tensor:
     """A projection of the base model, with LoRA's path beside it where it is adapted."""
-    base = _quantized(graph, setting, hidden, projection) if setting.bits else _plain(
+    base = _quantized(graph, setting, hidden, projection) if setting.bits else plain_linear(
         graph, setting, hidden, projection.inputs, projection.outputs, setting.weight, setting.trained, name,
     )
     if not projection.adapted:
@@ -134,9 +134,9 @@ def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projectio
         graph.record(dropped, (source,), saved=(mask,))
         graph.drop(mask, source)
         source = dropped
-    down = _plain(graph, setting, source, projection.inputs, setting.rank, setting.adapter, True, f"{name}.lora_A")
+    down = plain_linear(graph, setting, source, projection.inputs, setting.rank, setting.adapter, True, f"{name}.lora_A")
     graph.drop(source)
-    up = _plain(graph, setting, down, setting.rank, projection.outputs, setting.adapter, True, f"{name}.lora_B")
+    up = plain_linear(graph, setting, down, setting.rank, projection.outputs, setting.adapter, True, f"{name}.lora_B")
     graph.drop(down)
     scaled = graph.tensor(up.shape, up.dtype, "LoRA's output, scaled")
     graph.record(scaled, (up,), saves_nothing=True)
@@ -150,13 +150,14 @@ def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projectio
     return total
 
 
-def _plain(
-    graph: Graph, setting: Setting, hidden: Tensor, inputs: int, outputs: int, dtype: str, trained: bool, name: str,
+def plain_linear(
+    graph: Graph, setting: Setting, hidden: Tensor, inputs: int, outputs: int, dtype: str, trained: bool, name: str, *,
+    keeps_input: bool = False,
 ) -> Tensor:
     """`torch.nn.Linear`: saves its input where the weight is trained, and its weight where the input needs a gradient."""
     compute = setting.autocast or promoted(hidden.dtype, dtype)
     source = cast(graph, hidden, compute, "input of a projection in the compute dtype")
-    saved = [source] if trained else []
+    saved = [source] if trained or keeps_input else []
     weight = None
     if dtype != compute:
         weight = graph.tensor((outputs, inputs), compute, "weight in the compute dtype", needs_grad=False)

@@ -8,6 +8,7 @@ from vramlint.catalog import PEFT_DEFAULT_TARGETS, Architecture
 from vramlint.dataclass import dataclass
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.dtypes import BYTES
+from vramlint.memory.experts import Experts, experts_of
 from vramlint.run import Run
 
 
@@ -59,12 +60,37 @@ def projections_of(architecture: Architecture, block: BlockShape, run: Run) -> t
         rows += [(hidden, inner, mlp), (hidden, inner, mlp), (inner, hidden, mlp)]
     elif block.mlp == "fused-gated":
         rows += [(hidden, 2 * inner, mlp), (inner, hidden, mlp)]
+    elif block.experts is not None:
+        rows += _shared_rows(architecture, block)
     else:
         rows += [(hidden, inner, mlp), (inner, hidden, mlp)]
     targets = lora_targets(architecture, run) if run.use_peft else ()
+    # peft turns the names that the experts' parts had into names of fused parameters, and looks for no module under them.
+    moved = block.experts.adapts if block.experts else ()
     return tuple(
-        Projection(name, *row, adapted=_matches(name, targets)) for name, row in zip(block.names, rows, strict=True)
+        Projection(name, *row, adapted=name not in moved and _matches(name, targets))
+        for name, row in zip(block.names, rows, strict=True)
     )
+
+
+def _shared_rows(architecture: Architecture, block: BlockShape) -> list[tuple[int, int, bool]]:
+    """The linear layers of the experts that every token goes to."""
+    if block.experts is None or not block.experts.shared:
+        return []
+    hidden, extra = architecture.hidden_size, architecture.extra
+    inner = extra.get("shared_expert_intermediate_size")
+    if not isinstance(inner, int):
+        shared = extra.get("n_shared_experts") or extra.get("moe_num_shared_experts") or 1
+        inner = architecture.moe_intermediate_size * int(str(shared))
+    rows = [(hidden, inner, False), (hidden, inner, False), (inner, hidden, False)]
+    return [*rows, (hidden, 1, False)] if block.experts.shared == "gated" else rows
+
+
+def routed_experts(architecture: Architecture, block: BlockShape, run: Run) -> Experts | None:
+    """The experts that a router chooses from, where the layer has any."""
+    if block.experts is None:
+        return None
+    return experts_of(architecture, block.experts, lora_targets(architecture, run) if run.use_peft else ())
 
 
 def lora_targets(architecture: Architecture, run: Run) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from vramlint.catalog import Architecture, library_facts
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.estimate import NoEstimate
 from vramlint.memory.optimizers import OPTIMIZERS
-from vramlint.memory.parameters import lora_targets, projections_of
+from vramlint.memory.parameters import lora_targets, projections_of, routed_experts
 from vramlint.memory.trainers import SCORING, TRAINERS
 from vramlint.run import Run
 
@@ -55,9 +55,40 @@ def refusal_of(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimat
         )
     if (run.load_in_4bit or run.load_in_8bit) and not run.use_peft:
         return NoEstimate("a quantised base cannot be trained without adapters", ("use_peft", "load_in_4bit"))
+    if block.experts is not None:
+        return _experts_refusal(run, a, block)
     if run.use_peft and not any(p.adapted for p in projections_of(a, block, run)):
+        return no_match(run, a)
+    return None
+
+
+def _experts_refusal(run: Run, a: Architecture, block: BlockShape) -> NoEstimate | None:
+    """What cannot run, or is not simulated, where layers have experts."""
+    if "experts-apart" in library_facts(run.stack, a.model_type):
+        return NoEstimate("experts are not simulated for transformers before 5.0 yet", ("model_name_or_path",))
+    experts = routed_experts(a, block, run)
+    if not run.use_peft or experts is None:
+        return None
+    if experts.adapted and run.lora_dropout:
         return NoEstimate(
-            f"LoRA's target modules {', '.join(lora_targets(a, run)) or '(none)'} match nothing in {a.model_type}",
+            "peft has no dropout for LoRA on the fused parameters of experts: the run ends in an error (lora_dropout)",
+            ("lora_dropout",),
+        )
+    if len(experts.split) == 1:
+        return NoEstimate(
+            f"gate and up projections are one parameter: LoRA on {experts.split[0]} alone ends in an error",
             ("lora_target_modules",),
         )
+    if block.experts is not None and block.experts.router == "mixer" and lora_targets(a, run) == ("all-linear",):
+        return NoEstimate("peft cannot put LoRA on the router of phimoe: the run ends in an error", ("lora_target_modules",))
+    if not experts.adapted and not any(p.adapted for p in projections_of(a, block, run)):
+        return no_match(run, a)
     return None
+
+
+def no_match(run: Run, a: Architecture) -> NoEstimate:
+    """LoRA's target modules are none of this model's."""
+    return NoEstimate(
+        f"LoRA's target modules {', '.join(lora_targets(a, run)) or '(none)'} match nothing in {a.model_type}",
+        ("lora_target_modules",),
+    )

@@ -13,7 +13,7 @@ from vramlint.memory.inventory import inventory
 from vramlint.memory.masks import masks_of
 from vramlint.memory.operations import Setting
 from vramlint.memory.optimizers import OPTIMIZERS
-from vramlint.memory.parameters import projections_of
+from vramlint.memory.parameters import projections_of, routed_experts
 from vramlint.memory.refusals import refusal_of
 from vramlint.memory.step import play
 from vramlint.memory.step_plan import Plan
@@ -94,6 +94,8 @@ def _plan(
     eval_length = int(run.max_length or 0)
     if evaluates(run):
         assumptions.append(Assumption("compute_metrics", "none", "evaluation is taken to keep its losses only"))
+    if block.experts is not None:
+        assumptions.append(Assumption("experts_implementation", "grouped_mm", "transformers' default; others take more"))
     if run.trainer in CLASSIFYING:  # its head shares nothing with the embedding
         a = replace(a, tie_word_embeddings=False)
     return Plan(
@@ -104,8 +106,9 @@ def _plan(
         if evaluates(run) else None,
         accumulates=run.gradient_accumulation_steps > 1, embeds_gradient=not run.use_peft or checkpointing,
         # Elsewhere a layer ends in a weight that the checkpoint keeps.
-        runs_ahead=bits == 4 and not run.use_reentrant, offloads=run.activation_offloading, head=outer,
-        workspace=_workspace(capability),
+        runs_ahead=(bits == 4 or block.experts is not None) and not run.use_reentrant,
+        offloads=run.activation_offloading, head=outer,
+        workspace=_workspace(capability), experts=routed_experts(a, block, run),
     )
 
 

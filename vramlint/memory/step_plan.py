@@ -5,6 +5,7 @@ from __future__ import annotations
 from vramlint.catalog import Architecture
 from vramlint.dataclass import dataclass
 from vramlint.memory.blocks import BlockShape
+from vramlint.memory.experts import Experts
 from vramlint.memory.operations import Setting
 from vramlint.memory.optimizers import Optimizer
 from vramlint.memory.parameters import Projection, Weight
@@ -28,6 +29,8 @@ class Plan:
     head: str
     workspace: int
     offloads: bool = False
+    experts: Experts | None = None
+    """Those that each layer's router chooses from."""
     runs_ahead: bool = False
     """Whether the end of a layer's backward may run before a checkpoint plays the layer again."""
     course: Course = WHOLE
