@@ -31,6 +31,7 @@ class BlockShape:
     partial_rope: bool = False
     learned_positions: int = 0
     scaled_residual: bool = False
+    scaled_embedding: bool = False
     lm_head_bias: bool = False
     final_softcap: bool = False
     attention_softcap: bool = False
@@ -50,12 +51,12 @@ MIXTURE = replace(LLAMA, mlp="experts", names=ATTENTION_NAMES)
 BLOCKS: dict[str, BlockShape] = {
     "llama": LLAMA, "mistral": LLAMA, "ministral": LLAMA, "qwen2": LLAMA, "smollm3": LLAMA, "seed_oss": LLAMA,
     "qwen3": replace(LLAMA, qk_norm="head"),
-    "granite": replace(LLAMA, scaled_residual=True),
+    "granite": replace(LLAMA, scaled_residual=True, scaled_embedding=True),
     "olmo": replace(LLAMA, norm="layer"),
     "olmo2": replace(LLAMA, post_only=True, qk_norm="full", norm="rms-fp32"),
     "olmo3": replace(LLAMA, post_only=True, qk_norm="full", norm="rms-fp32"),
-    "gemma": replace(LLAMA, norm="rms-fp32"),
-    "gemma2": replace(LLAMA, sandwich=True, norm="rms-fp32", final_softcap=True, attention_softcap=True),
+    "gemma": replace(LLAMA, norm="rms-fp32", scaled_embedding=True),
+    "gemma2": replace(LLAMA, scaled_embedding=True, sandwich=True, norm="rms-fp32", final_softcap=True, attention_softcap=True),
     "gemma3_text": replace(LLAMA, sandwich=True, norm="rms-fp32", qk_norm="head"),
     "helium": replace(LLAMA, norm="rms-fp32"),
     "arcee": replace(LLAMA, mlp="plain", names=("q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj")),
@@ -79,7 +80,7 @@ BLOCKS: dict[str, BlockShape] = {
                          names=(*SHARED_NAMES, "shared_expert_gate")),
     "qwen3_moe": replace(MIXTURE, qk_norm="head", experts=ExpertShape(adapts=AS_QWEN)),
     "olmoe": replace(MIXTURE, qk_norm="full", experts=ExpertShape(adapts=AS_QWEN)),
-    "granitemoe": replace(MIXTURE, scaled_residual=True, experts=ExpertShape(router="chosen", scores="input")),
+    "granitemoe": replace(MIXTURE, scaled_residual=True, scaled_embedding=True, experts=ExpertShape(router="chosen", scores="input")),
     "phimoe": replace(MIXTURE, norm="layer", lm_head_bias=True, experts=ExpertShape(router="mixer")),
 }
 

@@ -15,12 +15,19 @@ from vramlint.memory.trainers import CLASSIFIER, FULL, FUSED, REFERENCE, Generat
 
 
 def embedded(plan: Plan, graph: Graph) -> tuple[Tensor, list[Tensor]]:
-    """What goes into the first layer, and the attention masks that are built."""
+    """What goes into the first layer; and what else stays until the step is over, the attention masks last."""
     setting = plan.setting
     embedding = next(weight for weight in plan.weights if weight.name == "embedding")
     shape = (setting.batch, setting.length, plan.architecture.hidden_size)
     hidden = graph.tensor(shape, embedding.dtype, "embedded tokens", needs_grad=False)
-    return hidden, build(graph, setting.masks, setting.batch, setting.length)
+    masks = build(graph, setting.masks, setting.batch, setting.length)
+    if not plan.block.scaled_embedding:
+        return hidden, masks
+    scaled = graph.tensor(shape, embedding.dtype, "embedded tokens, scaled", needs_grad=False)
+    if plan.checkpointing and not setting.trained and graph.recording:
+        return scaled, [hidden, *masks]  # enable_input_require_grads made a leaf of it, which the graph keeps
+    graph.drop(hidden)
+    return scaled, masks
 
 
 def score(plan: Plan, tape: Tape, who: str) -> None:

@@ -46,15 +46,26 @@ class Layer:
         attended = self._attention(graph, before, mask, name, attends)
         if block.sandwich or block.post_only:
             attended = self._after(graph, attended, f"{name}.norm2", width)
+        attended = self._scaled(graph, attended)
         middle = add(graph, hidden, attended, "hidden states")
         graph.drop(hidden, attended)
         before = graph.hold(middle) if block.post_only else self._norm(graph, middle, f"{name}.norm3", width)
         fed = self._mlp(graph, before, name, feeds)
         if block.sandwich or block.post_only:
             fed = self._after(graph, fed, f"{name}.norm4", width)
+        fed = self._scaled(graph, fed)
         out = add(graph, middle, fed, "hidden states")
         graph.drop(middle, fed)
         return out
+
+    def _scaled(self, graph: Graph, hidden: Tensor) -> Tensor:
+        """Granite's residual multiplier, a number; takes over `hidden`."""
+        if not self._block.scaled_residual:
+            return hidden
+        made = graph.tensor(hidden.shape, hidden.dtype, "hidden states, scaled")
+        graph.record(made, (hidden,), saves_nothing=True)
+        graph.drop(hidden)
+        return made
 
     def _norm(self, graph: Graph, hidden: Tensor, name: str, width: int) -> Tensor:
         return norm(graph, self._setting, hidden, self._block.norm, name, width)
