@@ -80,7 +80,8 @@ BLOCKS: dict[str, BlockShape] = {
                          names=(*SHARED_NAMES, "shared_expert_gate")),
     "qwen3_moe": replace(MIXTURE, qk_norm="head", experts=ExpertShape(adapts=AS_QWEN)),
     "olmoe": replace(MIXTURE, qk_norm="full", experts=ExpertShape(adapts=AS_QWEN)),
-    "granitemoe": replace(MIXTURE, scaled_residual=True, scaled_embedding=True, experts=ExpertShape(router="chosen", scores="input")),
+    "granitemoe": replace(MIXTURE, scaled_residual=True, scaled_embedding=True,
+                          experts=ExpertShape(router="chosen", scores="input")),
     "phimoe": replace(MIXTURE, norm="layer", lm_head_bias=True, experts=ExpertShape(router="mixer")),
 }
 
