@@ -85,7 +85,7 @@ class Builder:
             said = {"key": said}
         made = dict(known or {})
         about = {k: said[k] for k in ("key", "values", "rank", "renamed", "given", "sets", "source", "history", "from",
-                                      "trainer", "positional", "values_only") if k in said}
+                                      "trainer", "positional", "values_only", "refers", "matches") if k in said}
         for key, value in said.items():
             if key == "properties":
                 made[key] = {**made.get(key, {}), **{name: self.fragment(inner) for name, inner in value.items()}}

@@ -44,6 +44,8 @@ class Fields:
         about: Json = {"key": key}
         if key in self.hand["values"]:
             about["values"] = self.hand["values"][key]
+        if key in self.hand["refers"]:
+            about["refers"] = self.hand["refers"][key]
         return {"description": self.run[key]["description"], ABOUT: about}
 
     def expanded(self, value: Any) -> Any:

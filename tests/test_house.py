@@ -15,13 +15,15 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "vramlint"
 REFERENCE = ROOT / "examples" / "reference" / "train.yaml"
 
-LEAVES = {"data", "dataclass", "sizes", "screen"}
+LEAVES = {"data", "dataclass", "project", "sizes", "screen"}
 """Helpers that import nothing of ours; any room may use them."""
 ALL_ROOMS = {"source", "run", "catalog", "dialects", "memory", "findings", "rules", "plan", "report"}
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),  # vramlint/__init__.py
     "data": set(),
     "dataclass": set(),
+    "project": set(),
+    "references": {"source", "dialects"},
     "sizes": set(),
     "screen": set(),
     "fast_arguments": set(),
@@ -35,10 +37,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rules": {"run", "memory", "catalog", "findings", "source"},  # source: Span
     "plan": {"run", "findings"},
     "report": {"findings", "source", ""},
-    "examine": {"source", "run", "catalog", "dialects", "memory"},
+    "examine": {"source", "run", "catalog", "dialects", "memory", "references"},
     "planning": {*ALL_ROOMS, "examine", "sizes"},
     "shape": {"source", "dialects"},
-    "settings": {*ALL_ROOMS, "examine", "linter", "shape"},
+    "settings": {*ALL_ROOMS, "examine", "linter", "references", "shape"},
     "rewriting": {"source", "findings", "rules", "linter", "directives", "settings"},
     "survey": {*ALL_ROOMS, "examine", "planning", "record"},
     "record": {"run", "catalog", "dialects", "memory", "examine"},

@@ -93,6 +93,10 @@ def _shared(command: Any) -> Any:
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="What if: set a canonical key."),
         click.option("--model-config", type=click.Path(), metavar="FILE", help="The model's config.json."),
         click.option("--dialect", metavar="NAME", help="Take the files to be in this dialect."),
+        click.option(
+            "--companion", "companions", multiple=True, type=click.Path(), metavar="FILE",
+            help="A DeepSpeed or accelerate config that the launch names.",
+        ),
         click.option("--stack", multiple=True, metavar="LIBRARY=VERSION", help="Library versions: transformers=4.48,trl=0.13."),
         click.option("--config", type=click.Path(), metavar="FILE", help="This configuration, not the nearest."),
         click.option("--isolated", is_flag=True, help="Leave configurations and the Hugging Face cache out."),
@@ -153,6 +157,10 @@ def targets(**options: Any) -> None:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="What if: set a canonical key.")
 @click.option("--model-config", type=click.Path(), metavar="FILE", help="The model's config.json.")
 @click.option("--dialect", metavar="NAME", help="Take the file to be in this dialect.")
+@click.option(
+    "--companion", "companions", multiple=True, type=click.Path(), metavar="FILE",
+    help="A DeepSpeed or accelerate config that the launch names.",
+)
 @click.option("--config", type=click.Path(), metavar="FILE", help="This configuration, not the nearest.")
 @click.option("--isolated", is_flag=True, help="Leave configurations and the Hugging Face cache out.")
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text")

@@ -51,8 +51,10 @@ def run_check(options: dict[str, Any]) -> int:
             own = list(checked.findings)
             records += [record for record in checked.records if record["estimate"] is not None]
             if checked.file is not None:
-                files[name] = checked.file
+                files |= {companion.path: companion for companion in checked.companions} | {name: checked.file}
         own = _strictly(settings.graded(own)) if options["strict"] else settings.graded(own)
+        own = [finding for finding in own if finding.path == name or not _is_told(finding, findings)]
+        findings = [finding for finding in findings if finding.path != name or not _is_told(finding, own)]
         failing |= _fails(own, settings.fail_on)
         findings += own
     failing |= _fails(session.findings, "error")
@@ -88,6 +90,12 @@ def _task(options: dict[str, Any]) -> Task:
         options["fix"] or (options["fix_only"] and not options["diff"]), options["add_ignore"], options["diff"],
         Safety.UNSAFE if options["unsafe_fixes"] else Safety.SAFE, " ".join(options["reason"].split()),
     )
+
+
+def _is_told(finding: Finding, findings: list[Finding]) -> bool:
+    """Whether this is among the findings: a file that several configs name is checked with each of them."""
+    what = (finding.path, finding.code, finding.span, finding.message)
+    return any((one.path, one.code, one.span, one.message) == what for one in findings)
 
 
 def _fails(findings: list[Finding], fail_on: str) -> bool:

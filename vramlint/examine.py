@@ -10,6 +10,7 @@ from vramlint.dataclass import dataclass, field, replace
 from vramlint.dialects import Recognised, recognise
 from vramlint.memory import Band, Estimate, NoEstimate, estimate
 from vramlint.memory.verdict import Verdict, verdict
+from vramlint.references import companions_of
 from vramlint.run import Run, Value
 from vramlint.source import Document, SourceFile, format_of, read
 
@@ -27,6 +28,7 @@ class Facts:
     isolated: bool = False
     stack: Mapping[str, str] = field(default_factory=dict)
     stack_source: str = ""
+    companions: tuple[SourceFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ def subject_of(file: SourceFile, document: Document, facts: Facts) -> Subject | 
     """The document as a training config, or None if it is not one."""
     recognised = recognise(
         file, document, overrides=facts.overrides, dialect=facts.dialect, stack=facts.stack,
+        companions=companions_of(file.path, facts.companions),
     )
     if recognised is None:
         return None

@@ -31,13 +31,17 @@ COMMENT_MARK = "vramlint:"
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What one file gave: the findings, and a record per training config in it."""
+    """What one file gave: the findings, and a record per training config in it.
+
+    Findings may stand in other files that it names; `companions` are those.
+    """
 
     path: str
     file: SourceFile | None
     findings: tuple[Finding, ...]
     records: tuple[Record, ...]
     recognised: bool
+    companions: tuple[SourceFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ def check_data(path: str, data: bytes, options: Options, rules: RuleSet, *, name
     findings: list[Finding] = []
     records: list[Record] = []
     asked_of: set[Target] = set()
+    companions: list[SourceFile] = []
     for document in file.documents:
         said = _said(file, document, options)
         subject = subject_of(file, document, _facts(options, said.dialect if said else None))
@@ -83,6 +88,7 @@ def check_data(path: str, data: bytes, options: Options, rules: RuleSet, *, name
         if subject is None:
             continue
         findings += schema_findings(subject, rules)
+        companions += subject.recognised.companions
         targets = said.targets if said and said.targets and not options.insists else options.targets
         asked_of.update(targets)
         for target in targets or (None,):
@@ -93,8 +99,15 @@ def check_data(path: str, data: bytes, options: Options, rules: RuleSet, *, name
             ]
     if records:
         findings = _less_suppressed(findings, file, options, rules, _asked(options, rules, records, has_target=bool(asked_of)))
-    findings = _in_order(_chosen(findings, options, rules))
-    return Checked(path, file, tuple(findings), tuple(records), recognised=bool(records or findings))
+    findings = [_in_its_file(finding, file) for finding in _in_order(_chosen(findings, options, rules))]
+    return Checked(path, file, tuple(findings), tuple(records), bool(records or findings), tuple(companions))
+
+
+def _in_its_file(finding: Finding, file: SourceFile) -> Finding:
+    """The finding under the file that it stands in; in another file than the one that is checked nothing is edited."""
+    if finding.span is None or finding.span.path in ("", file.path):
+        return finding
+    return replace(finding, path=finding.span.path, fixes=(), document=0)
 
 
 def _explained(subject: Subject, numbers: Numbers, options: Options, said: Modeline | None) -> Record:

@@ -149,8 +149,15 @@ class Run:
     zero_stage: int = 0
     offload_optimizer: bool = False
     offload_param: bool = False
+    zero_reduce_bucket_size: int | None = 500_000_000
+    zero_allgather_bucket_size: int = 500_000_000
+    zero_overlap_comm: bool | None = None
+    zero_contiguous_gradients: bool = True
     fsdp: str | None = None
     fsdp_offload: bool = False
+    fsdp_version: int = 2
+    fsdp_auto_wrap: bool = True
+    fsdp_reshard_after_forward: bool = True
     tensor_parallel_size: int = 1
     pipeline_parallel_size: int = 1
     context_parallel_size: int = 1

@@ -42,8 +42,6 @@ def test_training_configs(is_recognised: IsKnown, text: str, kind: str) -> None:
     ('{"name": "x", "version": "1.0.0", "scripts": {"train": "node train.js"}, "dependencies": {}}', "json"),
     ("on: push\njobs:\n  test:\n    runs-on: ubuntu-latest\n    steps: [{run: pytest}]\n", "yaml"),
     ("services:\n  web: {image: nginx, ports: ['80:80']}\n", "yaml"),
-    ("compute_environment: LOCAL_MACHINE\ndistributed_type: FSDP\nmixed_precision: bf16\nnum_processes: 8\n", "yaml"),
-    ('{"train_micro_batch_size_per_gpu": "auto", "gradient_accumulation_steps": 1, "zero_optimization": {}}', "json"),
     ('{"peft_type": "LORA", "r": 8, "lora_alpha": 16, "base_model_name_or_path": "a/b"}', "json"),
     ('{"model_type": "llama", "hidden_size": 4096, "torch_dtype": "bfloat16", "vocab_size": 32000}', "json"),
     ("model: {_component_: torchtune.models.llama3.llama3_8b}\nbatch_size: 2\n", "yaml"),

@@ -91,8 +91,9 @@ def test_whole_interpolations_are_followed(
     ("text", "why"),
     [
         ("a: ${oc.env:HOME}\n", "is not known from this file"),
-        ("a: out/${b}\nb: 1\n", "is not known from this file"),
-        ("a: ${b}${b}\nb: 1\n", "is not known from this file"),
+        ("a: out/${b}\nb: [1]\n", "is not known from this file"),
+        ("a: ${b}/${oc.env:X}\nb: 1\n", "is not known from this file"),
+        ("a: x${a}\n", "is not known from this file"),
         ("a: ${b.${c}}\nb: {x: 1}\nc: x\n", "is not known from this file"),
         ("a: ${mul:${b},2}\nb: 1\n", "is not known from this file"),
         ("a: '{{ model }}'\n", "filled in by a template"),
@@ -115,6 +116,22 @@ def test_what_the_file_does_not_say_is_unknown_and_says_why(
     assert found is not None
     assert found.value is UNKNOWN
     assert why in (found.why or "")
+
+
+@pytest.mark.parametrize(("text", "value"), [
+    ("a: out/${b}\nb: 1\n", "out/1"), ("a: ${b}${b.c}\nb: {c: x}\n", UNKNOWN), ("a: ${b}-${c.d}\nb: 1\nc: {d: x}\n", "1-x"),
+])
+def test_references_in_a_text(text: str, value: object, in_force: Callable[..., Effective]) -> None:
+    found = in_force(text).get(("a",))
+    assert found is not None
+    assert found.value == value
+
+
+def test_a_bomb_of_references_in_texts_is_cut_off(in_force: Callable[..., Effective]) -> None:
+    text = "p0: x\n" + "".join(f"p{i}: '${{p{i - 1}}}${{p{i - 1}}}'\n" for i in range(1, 200))
+    found = in_force(text).get(("p199",))
+    assert found is not None
+    assert found.value is UNKNOWN or len(str(found.value)) <= 4_000
 
 
 def test_below_an_unknown_value_everything_is_unknown(in_force: Callable[..., Effective]) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 from vramlint.dataclass import dataclass, field
 from vramlint.findings import Fix
 from vramlint.run import Run
-from vramlint.source import Path, Span
+from vramlint.source import Path, SourceFile, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class Origin:
 class SchemaProblem:
     """One place where a document does not say what its framework takes; `kind` picks the rule that reports it.
 
-    kinds: unknown-key, type, enum, minimum, required, number-as-text, renamed-key, foreign-key, two-dialects.
+    kinds: unknown-key, type, enum, minimum, required, number-as-text, renamed-key, foreign-key, two-dialects,
+    unresolved-reference, companion-disagrees.
     """
 
     kind: str
@@ -47,7 +48,8 @@ class Recognised:
     """A training config: which dialect, the run under each trainer that it may mean, and where its values stand.
 
     `runs` holds one candidate per trainer that stays possible (usually one). `origins` is by canonical key;
-    `document_span` is where a finding about the whole document points.
+    `document_span` is where a finding about the whole document points. `companions` are the other files that were read for
+    it; `is_companion`: it is itself such a file, and no run.
     """
 
     dialect: str
@@ -58,3 +60,5 @@ class Recognised:
     document_span: Span | None = None
     trainer_open: str | None = None
     notes: tuple[str, ...] = field(default_factory=tuple)
+    companions: tuple[SourceFile, ...] = ()
+    is_companion: bool = False

@@ -57,6 +57,16 @@ class Stray:
     section: Section
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A key that names another file, or that holds what such a file would say; `kind` is the schema's `refers`."""
+
+    kind: str
+    path: Path
+    entry: Entry
+    resolved: Resolved
+
+
 @dataclass(slots=True)
 class Findings:
     """What the walk collects. `names` holds every known key by the places that have it."""
@@ -66,6 +76,7 @@ class Findings:
     strays: list[Stray] = field(default_factory=list)
     renamed: list[tuple[Path, Entry, Json, Section]] = field(default_factory=list)
     names: dict[str, list[tuple[Path, Entry, Any]]] = field(default_factory=dict)
+    references: list[Reference] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +95,20 @@ class Reading:
         return self.file.format == "python"
 
 
-def reading_of(tables: Tables, document: Document, values: Effective, skipped: frozenset[str] = frozenset()) -> Reading:
-    """What the document says in the schema's words; `skipped` are keys of the root that do not count."""
+def reading_of(
+    tables: Tables, document: Document, values: Effective, skipped: frozenset[str] = frozenset(), at: tuple[str, ...] = (),
+) -> Reading:
+    """What the document says in the schema's words; `skipped` are keys of the root that do not count.
+
+    `at`: which mapping of the schema the document stands for, where it is not the whole. Raises `KeyError` if there is none.
+    """
     found = Findings()
     root = tables.root(values.file.format)
+    for key in at:
+        inner = tables.property(root, key)
+        if inner is None:
+            raise KeyError(key)
+        root = inner
     section = Section((), values.root, root, tables.resolved(root).get(ABOUT, {}))
     _walk(tables, values, section, found, skipped)
     return Reading(tables, values.file, document, values, found)
@@ -132,6 +153,8 @@ class Place:
 
 def _take(tables: Tables, effective: Effective, found: Findings, place: Place) -> None:
     node, about = place.resolved.node, place.about
+    if "refers" in about:
+        found.references.append(Reference(about["refers"], place.path, place.entry, place.resolved))
     is_null = node.kind == "scalar" and place.resolved.value is None
     if "given" in about and not is_null:
         inner = Section(place.path, node, place.described, about, str(place.path[-1]))

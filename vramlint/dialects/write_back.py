@@ -90,7 +90,7 @@ class _Writer:
         kind = origin.kind if origin else "default"
         path = origin.path if origin else None
         if kind == "written" and path is None:
-            return Refusal(f"{change.key} is stated in a comment")
+            return Refusal(f"{change.key} is {origin.why if origin and origin.why else 'stated in a comment'}")
         if kind == "written" and path is not None:
             if change.delete:
                 return Delete(path, self._document.index)

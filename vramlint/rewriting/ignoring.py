@@ -47,6 +47,8 @@ def _by_line(file: SourceFile, findings: Iterable[Finding]) -> list[tuple[int, l
     """Codes by the line that their findings begin in, from the last line up, so that none of them moves; 0: no line."""
     lines: dict[int, set[str]] = {}
     for finding in findings:
+        if finding.path != file.path:
+            continue
         line = file.lines.position(finding.span.start)[0] if finding.span is not None else 0
         lines.setdefault(line, set()).add(finding.code)
     return [(line, sorted(codes)) for line, codes in sorted(lines.items(), reverse=True)]

@@ -13,6 +13,7 @@ from vramlint.dialects.schemas import dialect_names
 from vramlint.examine import Facts
 from vramlint.findings import Finding, Severity
 from vramlint.linter import Options, finding_about, load_rules
+from vramlint.references import opened_file
 from vramlint.rules import Rule, RuleSet, finding_for
 from vramlint.run import Value
 from vramlint.screen import UsageError
@@ -53,6 +54,7 @@ class Session:
         self._plans, self._explains = plans, explains
         self._base = load_rules()
         self._overrides = _overrides(options["settings"])
+        self._companions = tuple(_companion(path) for path in options.get("companions", ()))
         self._stack = _stack_of(options.get("stack", ()))
         self._stacks: dict[str, Stack] = {}
         self._near: dict[str, Configuration] = {}
@@ -124,6 +126,7 @@ class Session:
         facts = Facts(
             overrides={**_set_of(configuration, report), **self._overrides}, dialect=given["dialect"],
             isolated=given["isolated"], model_config=given["model_config"], stack=stack, stack_source=", ".join(said),
+            companions=self._companions,
         )
         lint = Options(
             targets=targets, facts=facts, plans=self._plans, explains=self._explains, insists=bool(given["targets"]),
@@ -267,6 +270,14 @@ def _overrides(settings: tuple[str, ...]) -> dict[str, Value]:
         except ValueError as error:
             raise UsageError(str(error)) from None
     return overrides
+
+
+def _companion(path: str) -> SourceFile:
+    """A file that `--companion` names."""
+    found = opened_file(path)
+    if isinstance(found, str):
+        raise UsageError(f"--companion {path}: {found}")
+    return found
 
 
 def _stack_of(said: Iterable[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator, Mapping
 
 from vramlint.dataclass import dataclass, field
+from vramlint.project import places
 
 CURRENT: Mapping[str, str] = {
     "torch": "2.11.0", "transformers": "5.17.0", "peft": "0.21.2", "trl": "1.16.0", "bitsandbytes": "0.50.2",
@@ -40,7 +41,7 @@ def stack_near(directory: str, cache: dict[str, Stack]) -> Stack:
     """
     found = cache.get(directory)
     if found is None:
-        stacks = (_stack_in(place) for place in _places(os.path.abspath(directory)))
+        stacks = (_stack_in(place) for place in places(os.path.abspath(directory)))
         found = cache[directory] = next((stack for stack in stacks if stack.said), NONE)
     return found
 
@@ -124,19 +125,6 @@ def _before(library: str, parts: tuple[int, ...], version: str) -> str | None:
     if major >= numbers(CURRENT[library])[0]:
         return CURRENT[library]
     return LAST_OF_MAJOR.get((library, major), version)
-
-
-def _places(directory: str) -> list[str]:
-    """The directory and those above it as far as its project goes."""
-    here, found = os.getcwd(), [directory]
-    while True:
-        last = found[-1]
-        if last == here or os.path.exists(os.path.join(last, ".git")):
-            return found
-        above = os.path.dirname(last)
-        if above == last:
-            return [directory]
-        found.append(above)
 
 
 def _stack_in(directory: str) -> Stack:

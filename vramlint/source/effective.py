@@ -25,6 +25,7 @@ STEP = re.compile(r"[\w-]+")
 MOST_HOPS = 50
 MOST_REFERRED = 10_000
 MOST_PLAIN = 10_000
+MOST_TEXT = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Effective:
     """Look-ups by path in one document.
 
     `${a.b}`, `${a[0]}` and the relative `${.x}` (a sibling), `${..x}` (one level up) are followed where they are the
-    whole scalar, as OmegaConf does; its resolvers (`${oc.env:…}`), references inside a text and Jinja are unknown.
+    whole scalar, and in a text (`/data/${name}`), as OmegaConf does; its resolvers (`${oc.env:…}`) and Jinja are unknown.
     """
 
     def __init__(self, file: SourceFile, document: Document) -> None:
@@ -181,7 +182,8 @@ class Effective:
             return Resolved(text, node, via, None, path)
         reference = REFERENCE.fullmatch(text.strip())
         if reference is None:
-            return unknown("is not known from this file")
+            joined = self._joined(text, path)
+            return Resolved(joined, node, via, None, path) if joined is not None else unknown("is not known from this file")
         if path in self._open:
             return unknown("refers to itself")
         if len(self._open) > MOST_HOPS:
@@ -203,6 +205,28 @@ class Effective:
         if self._referred > MOST_REFERRED:
             return unknown("is one reference too many")
         return replace(target, via=via or node.span)
+
+    def _joined(self, text: str, path: Path) -> str | None:
+        """A text with each `${a.b}` in it replaced by the scalar that it stands for; None where one is not to be known."""
+        if path in self._open or len(self._open) > MOST_HOPS or len(text) > MOST_TEXT:
+            return None
+        if "$" in REFERENCE.sub("", text) or "\\" in text:  # a resolver, a nested reference, an escape
+            return None
+        parts: list[str] = []
+        self._open.add(path)
+        try:
+            start = 0
+            for match in REFERENCE.finditer(text):
+                up, steps = len(match[1]), tuple(STEP.findall(match[2]))
+                target = self._referent((*path[: len(path) - up], *steps) if up else steps) if up <= len(path) else None
+                self._referred += 1
+                if target is None or isinstance(target.value, Unknown | bool | None) or self._referred > MOST_REFERRED:
+                    return None
+                parts += [text[start : match.start()], str(target.value)[:MOST_TEXT]]
+                start = match.end()
+        finally:
+            self._open.discard(path)
+        return "".join([*parts, text[start:]])[:MOST_TEXT]
 
     def _referent(self, path: Path) -> Resolved | None:
         """The value at a path whose numbers may be list indices."""
