@@ -216,3 +216,58 @@ def anything(draw: random.Random) -> Case:
     if case["liger"] and case["arch"] not in LIGER_SMALL:
         case["liger"] = False
     return case
+
+
+ADAPTERS: tuple[Case, ...] = (
+    {"dora": True},
+    {"dora": True, "lora_dropout": 0.05},
+    {"rslora": True},
+    {"modules_to_save": ["lm_head"]},
+    {"modules_to_save": ["embed_tokens", "lm_head"]},
+    {"lora_bias": "all"},
+    {"lora_bias": "lora_only"},
+    {"lora_targets": ["down_proj"]},
+    {"lora_targets": ["gate_proj", "up_proj"], "lora_dropout": 0.1},
+    {"autocast_adapters": False},
+)
+BASES: tuple[Case, ...] = ({"bits": 8}, {"bits": 8, "kbit_prepare": False}, {"kbit_prepare": False}, {"quant_type": "fp4"})
+STEPS: tuple[Case, ...] = (
+    {"liger": True},
+    {"liger": True, "liger_parts": {"fused_linear_cross_entropy": False, "cross_entropy": True}},
+    {"liger": True, "liger_parts": {"rms_norm": False}},
+    {"liger": True, "liger_parts": {"swiglu": False, "rope": False}},
+    {"label_smoothing": 0.1},
+    {"neftune": 5.0},
+    {"reentrant": True, "checkpointing": True},
+    {"eval_batch": 4},
+    {"eval_batch": 2, "eval_rows": 8},
+    {"eval_batch": 2, "eval_rows": 8, "eval_accumulation": 1},
+    {"eval_batch": 4, "loss_only": True},
+)
+LLAMA_NAMES = (
+    "qwen2.5-0.5b", "qwen3-0.6b", "llama-3.2-1b", "smollm2-360m", "olmo2-1b", "qwen2.5-1.5b", "granite-3-2b", "gemma-3-1b",
+)
+"""Models whose modules have llama's names, for settings that name modules."""
+
+
+def mixture(draw: random.Random) -> Case:
+    """One case drawn over everything that a step can be told: every optimizer, kind of adapter, base, and part of a step."""
+    case = anything(draw)
+    case["arch"] = draw.choice(LLAMA_NAMES)
+    case["liger"] = False
+    plain = case.get("trainer", "hf") == "hf"
+    if plain and draw.random() < 0.6:
+        optim = case["optim"] = draw.choice(OPTIMIZERS)
+        if optim.endswith("layerwise") or "lomo" in optim:
+            case |= {"max_grad_norm": 0.0, "grad_accum": 1}
+        if optim.startswith(("galore", "apollo")):
+            case |= {"optim_targets": draw.choice((["attn", "mlp"], "all-linear")), "method": "full"}
+    if case["method"] != "full":
+        case |= draw.choice(ADAPTERS)
+    elif draw.random() < 0.15:
+        case |= {"unfrozen": draw.choice((["lm_head.*", "model.layers.[0-3]\\."], [".*norm.*"]))}
+    if case["method"] == "qlora":
+        case |= draw.choice(({}, {}, *BASES))
+    if (plain or case.get("trainer") == "sft") and draw.random() < 0.6:
+        case |= draw.choice(STEPS)
+    return case

@@ -25,6 +25,7 @@ from lab.draw import (
     Case,
     anything,
     family,
+    mixture,
     preference,
 )
 
@@ -278,6 +279,13 @@ def wide() -> Iterator[Case]:
         yield case
 
 
+def mixtures() -> Iterator[Case]:
+    """Drawn over everything, every optimizer, kind of adapter and part of a step among it."""
+    draw = random.Random(11)  # noqa: S311 — drawn alike each time
+    for _ in range(80):
+        yield mixture(draw)
+
+
 LISTS: dict[str, Callable[[], Iterator[Case]]] = {
     "decoders": decoders,
     "optimizers": optimizers,
@@ -289,6 +297,7 @@ LISTS: dict[str, Callable[[], Iterator[Case]]] = {
     "capacities": capacities,
     "wide": wide,
     "older": older,
+    "mixtures": mixtures,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 from vramlint.memory.dtypes import BYTES
@@ -55,10 +56,11 @@ class Operation:
 class Graph:
     """Records operations in order and plays their backward. `recording` is off where no gradient is wanted."""
 
-    __slots__ = ("cache", "gradients", "operations", "recording", "returned", "stops_at", "tape")
+    __slots__ = ("cache", "gradients", "operations", "recording", "returned", "stops_at", "tape", "uses")
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, uses: Callable[[str, Block, int], bool] | None = None) -> None:
         self.tape = tape
+        self.uses = uses  # takes each gradient of a weight (its name, its memory and size) unless it gives False
         self.operations: list[Operation] = []
         self.recording = True
         self.stops_at = NEVER  # after so many operations nothing is computed any more
@@ -217,7 +219,8 @@ class Graph:
             final = tape.allocate(kept, "gradients", "gradients of weights", count=count)
             tape.free(first)
             first = final
-        self.gradients[name] = first
+        if self.uses is None or not self.uses(name, first, first.size):
+            self.gradients[name] = first
 
     def end_autocast(self) -> None:
         """Leave the autocast region: weight casts that it kept are dropped."""

@@ -22,7 +22,6 @@ def spread_of(run: Run, plan: Plan, assumptions: list[Assumption]) -> tuple[floa
         (plan.setting.liger, 0.004, 0.01, "use_liger_kernel", "what Liger's kernels take beside their tensors is not simulated"),
         (plan.setting.attention == "eager", 0.002, 0.006, "attn_implementation", "eager attention differs between architectures"),
         (plan.optimizer.blockwise or plan.optimizer.paged, 0.002, 0.008, "optim", "its states are kept in pieces of its own"),
-        (plan.optimizer.factored, 0.14, 0.1, "optim", "its temporaries are simulated roughly"),
         (plan.offloads, 0.08, 0.03, "activation_offloading", "what is still being copied depends on the machine"),
         (bool(run.stack), 0.004, 0.02, "stack", "older versions are simulated from fewer measured runs"),
     ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES
 from vramlint.memory.layer import Layer
@@ -27,8 +29,12 @@ class Layers:
     Without `records` nothing is kept for a backward pass.
     """
 
-    def __init__(self, plan: Plan, tape: Tape, masks: list[Tensor], *, records: bool = True) -> None:
+    def __init__(
+        self, plan: Plan, tape: Tape, masks: list[Tensor], *, records: bool = True,
+        uses: Callable[[str, Block, int], bool] | None = None,
+    ) -> None:
         self._plan = plan
+        self._uses = uses
         self._checkpointing = plan.checkpointing and records
         self._records = records and not plan.checkpointing
         self._tape = tape
@@ -59,7 +65,7 @@ class Layers:
 
     def _forward_one(self, hidden: Tensor, *, first: bool) -> Tensor:
         tape = self._tape
-        graph = Graph(tape)
+        graph = Graph(tape, self._uses)
         graph.recording = self._records
         before, begin, total = tape.alive(), len(tape.played), tape.current
         self._inputs.append(hidden)
@@ -108,7 +114,7 @@ class Layers:
                 tape.like(begin, self._count - 2, coming, going, self._span)
                 tape.free_all(self._between)
                 made = [b for key, b in tape.alive().items() if key not in before and b.part == "gradients"]
-                for block in made:
+                for block in made if self._uses is None else ():
                     tape.allocate(
                         block.size, "gradients", block.what, block.shape, block.dtype, block.count * (self._count - 2),
                         stands_in=True,
@@ -131,7 +137,7 @@ class Layers:
             return None
         gradients = {id(out): gradient}
         if self._checkpointing:
-            graph = Graph(self._tape)
+            graph = Graph(self._tape, self._uses)
             pattern, done = None, 0
             if self._plan.runs_ahead:
                 pattern, last = self._recorded(source)

@@ -1,9 +1,18 @@
-"""What each optimizer keeps per parameter between steps and needs for a moment during one."""
+"""What each optimizer keeps of every parameter between steps, after transformers 5.17 and the libraries that it takes."""
 
 from __future__ import annotations
 
-from vramlint.dataclass import dataclass
-from vramlint.memory.dtypes import BYTES
+from vramlint.dataclass import dataclass, replace
+from vramlint.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class LowRank:
+    """Gradients projected to a low rank: the library, the rank, the modules whose weights are (`optim_target_modules`)."""
+
+    kind: str
+    rank: int
+    targets: tuple[str, ...] | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,8 +20,12 @@ class Optimizer:
     """`states` tensors of the parameter's size, `state_bytes` per element (0: the parameter's dtype).
 
     `blockwise`: 8-bit states with one fp32 maximum per 256 elements; parameters under 4096 elements keep fp32 states
-    (bitsandbytes 0.50, optim/optimizer.py). `paged`: the states live in managed memory. `temporary_all`: bytes per byte of all
-    trained parameters at once (foreach). `temporary_largest`: fp32 copies of the largest parameter.
+    (bitsandbytes 0.50, optim/optimizer.py). `paged`: the states live in managed memory. `factored`: a row and a column in fp32
+    instead. `torchao`: bits of the states of torchao, in blocks of `block`. `scalars`: tensors of one element besides, for each
+    parameter. `kahan`: one state more for 16-bit parameters, a scalar for others.
+    `group`: bytes for a moment for each byte of a group's parameters (foreach). `update`: which of `updates.UPDATES` is played
+    for each parameter. `in_backward`: each gradient is used up as soon as it is there (`layerwise`: by a hook of its own; else
+    when the next one comes).
     """
 
     states: int
@@ -20,43 +33,89 @@ class Optimizer:
     blockwise: bool = False
     paged: bool = False
     factored: bool = False
-    temporary_all: float = 0.0
-    temporary_largest: int = 0
+    torchao: int = 0
+    block: int = 256
+    scalars: int = 0
+    kahan: bool = False
+    group: float = 0.0
+    update: str = ""
+    in_backward: bool = False
+    layerwise: bool = False
+    low_rank: LowRank | None = None
 
+
+_BLOCKWISE = Optimizer(2, 1, blockwise=True)
+_PAGED = Optimizer(2, 4, paged=True)
+_ADAFACTOR = Optimizer(0, factored=True, update="adafactor")
 
 OPTIMIZERS: dict[str, Optimizer] = {
-    "adamw_torch": Optimizer(2, temporary_all=1.0),
-    "adamw_torch_fused": Optimizer(2),
-    "adamw_8bit": Optimizer(2, 1, blockwise=True), "adamw_bnb_8bit": Optimizer(2, 1, blockwise=True),
-    "paged_adamw_8bit": Optimizer(2, 1, blockwise=True, paged=True),
-    "paged_adamw": Optimizer(2, 4, paged=True), "paged_adamw_32bit": Optimizer(2, 4, paged=True),
-    "lion_8bit": Optimizer(1, 1, blockwise=True), "lion_32bit": Optimizer(1, 4),
-    "paged_lion_8bit": Optimizer(1, 1, blockwise=True, paged=True), "paged_lion_32bit": Optimizer(1, 4, paged=True),
-    "adafactor": Optimizer(0, factored=True, temporary_largest=3),
-    "sgd": Optimizer(0), "adagrad": Optimizer(1, temporary_all=2.0),
-    "rmsprop": Optimizer(1, temporary_all=1.0),
+    "adamw_torch": Optimizer(2, group=1.0),
+    "adamw_torch_fused": Optimizer(2, scalars=1),  # its step counters are on the card (torch/optim/adam.py, _init_group)
+    "adamw_8bit": _BLOCKWISE, "adamw_bnb_8bit": _BLOCKWISE,
+    "paged_adamw_8bit": replace(_BLOCKWISE, paged=True),
+    "paged_adamw": _PAGED, "paged_adamw_32bit": _PAGED,
+    "lion_8bit": replace(_BLOCKWISE, states=1), "lion_32bit": Optimizer(1, 4),
+    "paged_lion_8bit": replace(_BLOCKWISE, states=1, paged=True), "paged_lion_32bit": replace(_PAGED, states=1),
+    "ademamix": Optimizer(3, 4), "ademamix_8bit": replace(_BLOCKWISE, states=3),  # two averages in one tensor, and a third
+    "paged_ademamix_32bit": replace(_PAGED, states=3), "paged_ademamix_8bit": replace(_BLOCKWISE, states=3, paged=True),
+    "rmsprop_bnb": Optimizer(1, 4), "rmsprop_bnb_32bit": Optimizer(1, 4), "rmsprop_bnb_8bit": replace(_BLOCKWISE, states=1),
+    "adafactor": _ADAFACTOR,
+    "sgd": Optimizer(0), "adagrad": Optimizer(1, group=2.0), "rmsprop": Optimizer(1, group=1.0),
+    "adamw_torch_4bit": Optimizer(2, torchao=4, update="torchao"), "adamw_torch_8bit": Optimizer(2, torchao=8, update="torchao"),
+    "galore_adamw": Optimizer(2, update="galore"),
+    "galore_adamw_layerwise": Optimizer(2, update="galore", in_backward=True, layerwise=True),
+    "galore_adamw_8bit": replace(_BLOCKWISE, update="galore_8bit"),
+    "galore_adamw_8bit_layerwise": replace(_BLOCKWISE, update="galore_8bit", in_backward=True, layerwise=True),
+    "galore_adafactor": _ADAFACTOR,
+    "apollo_adamw": Optimizer(2, update="apollo"),
+    "apollo_adamw_layerwise": Optimizer(2, update="apollo", in_backward=True, layerwise=True),
+    "lomo": Optimizer(0, update="lomo", in_backward=True),
+    "adalomo": Optimizer(0, factored=True, update="adalomo", in_backward=True),
+    "grokadamw": Optimizer(0, update="grokadamw"),  # its three states are on the host (grokadamw 0.1.2, _update_group)
+    "schedule_free_adamw": Optimizer(2, group=1.0), "schedule_free_radam": Optimizer(2, group=1.0),
+    "schedule_free_sgd": Optimizer(1),
+    "stable_adamw": Optimizer(2, scalars=2, kahan=True),
 }
-"""After torch 2.11 (torch/optim), bitsandbytes 0.50 and transformers 5.17 (optimization.py)."""
+"""After torch 2.11 (torch/optim), bitsandbytes 0.50, torchao 0.16, galore-torch 1.0, apollo-torch 1.0, lomo-optim 0.1,
+schedulefree 1.4, torch-optimi 0.3 and transformers 5.17 (optimization.py)."""
+
+ELSEWHERE = {
+    "adamw_torch_xla": "runs on XLA devices, not on a GPU under CUDA",
+    "adamw_torch_npu_fused": "runs on Ascend NPUs, not on a GPU under CUDA",
+    "adamw_anyprecision": "is in torchdistx, which no longer builds against today's PyTorch",
+    "adamw_apex_fused": "is gone since transformers 5 (and was apex's)",
+    "adamw_hf": "is gone since transformers 5: write adamw_torch",
+}
+"""Optimizers with no number, and why."""
 
 
-def state_size(
-    optimizer: Optimizer, elements: int, dtype: str, shape: tuple[int, ...], *, embedding: bool = False,
-) -> list[int]:
-    """The bytes of each state tensor of one parameter that stands in the allocator.
+def optimizer_of(run: Run) -> Optimizer:
+    """The run's optimizer with what `optim_args`, weight decay and target modules make of it; KeyError for an unknown one."""
+    found, given = OPTIMIZERS[run.optim], _arguments(run.optim_args)
+    if run.optim == "sgd" and _number(given.get("momentum"), 0.0):
+        found = replace(found, states=1)
+    if run.optim == "rmsprop":
+        centred = given.get("centered", "").lower() in ("true", "1", "yes")
+        found = replace(found, states=1 + bool(_number(given.get("momentum"), 0.0)) + centred)
+    if run.weight_decay and run.optim in ("sgd", "adagrad", "rmsprop"):  # `_foreach_add(grads, params)`: a copy of the gradients
+        found = replace(found, group=found.group + 1.0)
+    if found.torchao:
+        found = replace(found, block=int(_number(given.get("block_size"), 256)))
+    kind = "galore" if run.optim.startswith("galore") else "apollo" if run.optim.startswith("apollo") else None
+    if kind and run.optim_target_modules is not None:
+        rank = max(1, int(_number(given.get("rank"), 128)))
+        found = replace(found, low_rank=LowRank(kind, rank, run.optim_target_modules))
+    return found
 
-    The Trainer keeps the states of an `embedding` in 32 bits (transformers 5.17, trainer.py, register_module_override).
-    """
-    if optimizer.factored:
-        return [4 * shape[0], 4 * shape[-1]] if len(shape) > 1 else [4 * elements]
-    if optimizer.blockwise and embedding:
-        return [] if optimizer.paged else [4 * elements] * optimizer.states
-    if optimizer.blockwise:
-        if elements < 4096:
-            return [4 * elements] * optimizer.states
-        if optimizer.paged:
-            return [4 * -(-elements // 256)] * optimizer.states
-        return [elements * optimizer.state_bytes, 4 * -(-elements // 256)] * optimizer.states
-    # bitsandbytes pages states of 100,000 elements and more (optimizer.py, get_state_buffer).
-    if optimizer.paged and elements >= 100_000:
-        return []
-    return [elements * (optimizer.state_bytes or BYTES[dtype])] * optimizer.states
+
+def _arguments(text: str | None) -> dict[str, str]:
+    """`"rank=64, scale=0.1"` as transformers takes it apart; what is no pair is left out."""
+    pairs = (part.split("=", 1) for part in (text or "").replace(" ", "").split(",") if "=" in part)
+    return {pair[0]: pair[1] for pair in pairs}
+
+
+def _number(text: str | None, otherwise: float) -> float:
+    try:
+        return float(text) if text is not None else otherwise
+    except ValueError:
+        return otherwise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vramlint.catalog import Architecture, library_facts
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.estimate import NoEstimate
-from vramlint.memory.optimizers import OPTIMIZERS
+from vramlint.memory.optimizer_refusals import optimizer_refused
 from vramlint.memory.parameters import lora_targets, projections_of, routed_experts
 from vramlint.memory.trainers import SCORING, TRAINERS
 from vramlint.run import Run
@@ -41,8 +41,9 @@ def refusal_of(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimat
         return NoEstimate(f"there is no attention implementation {kernel!r}", ("attn_implementation",))
     if run.max_length is None:
         return NoEstimate("max_length is not known", ("max_length",))
-    if run.optim not in OPTIMIZERS:
-        return NoEstimate(f"the optimizer {run.optim} is not simulated yet", ("optim",))
+    optimizer = optimizer_refused(run, a)
+    if optimizer is not None:
+        return optimizer
     if not 0 < run.per_device_train_batch_size <= LARGEST_BATCH:
         return NoEstimate(f"a batch of {run.per_device_train_batch_size} is none", ("per_device_train_batch_size",))
     if run.use_peft and (run.peft_type != "LORA" or run.use_dora or run.lora_modules_to_save):

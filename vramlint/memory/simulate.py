@@ -12,7 +12,7 @@ from vramlint.memory.evaluation import evaluates, evaluation_loss
 from vramlint.memory.inventory import inventory
 from vramlint.memory.masks import masks_of
 from vramlint.memory.operations import Setting
-from vramlint.memory.optimizers import OPTIMIZERS
+from vramlint.memory.optimizers import optimizer_of
 from vramlint.memory.parameters import projections_of, routed_experts
 from vramlint.memory.refusals import refusal_of
 from vramlint.memory.step import play
@@ -89,6 +89,7 @@ def _plan(
         bits=bits, compute=run.bnb_4bit_compute_dtype, attention=kernel, masks=masks, capability=capability,
         liger=run.use_liger_kernel and a.model_type in LIGER_MODEL_TYPES, facts=facts,
     )
+    optimizer = optimizer_of(run)
     checkpointing, loss = run.gradient_checkpointing, _loss(run, a, facts)
     eval_rows = run.per_device_eval_batch_size * course.rows
     eval_length = int(run.max_length or 0)
@@ -100,11 +101,12 @@ def _plan(
         a = replace(a, tie_word_embeddings=False)
     return Plan(
         architecture=a, block=block, projections=projections, weights=weights, setting=setting,
-        optimizer=OPTIMIZERS[run.optim], checkpointing=checkpointing,
+        optimizer=optimizer, checkpointing=checkpointing,
         loss=loss, course=course,
         evaluation=((1, eval_rows * eval_length) if flat else (eval_rows, eval_length)) + (evaluation_loss(run, loss),)
         if evaluates(run) else None,
-        accumulates=run.gradient_accumulation_steps > 1, embeds_gradient=not run.use_peft or checkpointing,
+        accumulates=run.gradient_accumulation_steps > 1 and not optimizer.in_backward,
+        embeds_gradient=not run.use_peft or checkpointing,
         # Elsewhere a layer ends in a weight that the checkpoint keeps.
         runs_ahead=(bits == 4 or block.experts is not None) and not run.use_reentrant,
         offloads=run.activation_offloading, head=outer,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from vramlint.dataclass import replace
 from vramlint.memory.autograd import Graph, Tensor
-from vramlint.memory.dtypes import BYTES
 from vramlint.memory.evaluation import evaluate
 from vramlint.memory.forward_only import embedded, generate, score
 from vramlint.memory.layers import Layers, gradient_of
 from vramlint.memory.loss import Leave, loss_in_chunks, loss_in_full, loss_of_trl
 from vramlint.memory.operations import dropout, norm
-from vramlint.memory.optimizers import state_size
+from vramlint.memory.optimizer_states import states_of
 from vramlint.memory.parameters import Weight
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Tape
 from vramlint.memory.trainers import CLASSIFIER, FULL, FUSED, LIGER
+from vramlint.memory.updates import step as update
+from vramlint.memory.used_gradients import UsedGradients
 
 
 def play(plan: Plan) -> Tape:
@@ -27,7 +28,7 @@ def play(plan: Plan) -> Tape:
         )
     trained = [weight for weight in plan.weights if weight.trained]
     for weight in trained:
-        for size in _states(plan, weight):
+        for size in states_of(plan.optimizer, weight, plan.architecture.model_type):
             tape.allocate(size, "optimizer", "optimizer state", weight.shape, weight.dtype, weight.count)
     tape.allocate(plan.workspace, "workspace", "cuBLAS workspaces", count=2)
     accumulated: list[Block] = []
@@ -41,12 +42,6 @@ def play(plan: Plan) -> Tape:
     return tape
 
 
-def _states(plan: Plan, weight: Weight) -> list[int]:
-    return state_size(
-        plan.optimizer, weight.elements, weight.dtype, weight.shape, embedding=weight.name in ("embedding", "positions"),
-    )
-
-
 def _named(weight: Weight) -> str:
     return f"{weight.name}" if weight.role == "weights" else f"adapter {weight.name}"
 
@@ -56,14 +51,9 @@ def _optimize(plan: Plan, tape: Tape, trained: list[Weight]) -> None:
     for block in list(tape.alive().values()):
         if block.part == "gradients":
             tape.free(block)
-    gradients = [gradient_of(tape, weight) for weight in trained]
-    total = sum(weight.elements * BYTES[weight.dtype] * weight.count for weight in trained)
-    temporary = int(plan.optimizer.temporary_all * total)
-    if plan.optimizer.temporary_largest and trained:
-        temporary += plan.optimizer.temporary_largest * 4 * max(weight.elements for weight in trained)
-    if temporary:
-        tape.free(tape.allocate(temporary, "optimizer", "the optimizer's temporaries"))
-    tape.free_all(gradients)
+    gradients = {} if plan.optimizer.in_backward else {id(weight): gradient_of(tape, weight) for weight in trained}
+    update(tape, plan.optimizer, gradients, trained, plan.architecture.model_type)
+    tape.free_all(gradients.values())
 
 
 def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
@@ -71,12 +61,13 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     setting, a = plan.setting, plan.architecture
     tape.phase = "forward"
     _prepare(plan, tape, accumulated=bool(accumulated))
-    graph = Graph(tape)
+    used = UsedGradients(plan, tape) if plan.optimizer.in_backward else None
+    graph = Graph(tape, used.take if used else None)
     hidden, masks = embedded(plan, graph)
     hidden.needs_grad = plan.embeds_gradient
     hidden = dropout(graph, hidden, float(str(a.extra.get("embd_pdrop") or 0)), "embedded tokens")
     hidden.needs_grad = plan.embeds_gradient
-    outer = Layers(plan, tape, masks)
+    outer = Layers(plan, tape, masks, uses=used.take if used else None)
     hidden = outer.forward(hidden)
     last = hidden
     normed = norm(graph, setting, hidden, plan.block.norm, "final norm", a.hidden_size)
@@ -102,6 +93,8 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     received = gradients.get(id(last))
     if received is not None:
         outer.backward(received, bool(accumulated))
+    if used is not None:
+        used.finish()
     graph.drop(*masks)
 
 
