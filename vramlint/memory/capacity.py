@@ -112,4 +112,5 @@ def _band(allocated: Band, found: Replayed, widened: float) -> Band:
     upper = hypot(allocated.high / allocated.typical - 1, above) + widened
     least = max(found.least, allocated.typical)
     typical = least + int(min((top - least) * TOWARDS, least * FURTHEST)) if top > least else least
-    return Band(int(least * (1 - lower)), typical, int(max(top, least) * (1 + upper)))
+    low = min(int(least * (1 - lower)), least - found.uncertain)  # a search that broke off has seen no less than this fail
+    return Band(low, typical, int(max(top, least) * (1 + upper)))
