@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "vramlint"
 REFERENCE = ROOT / "examples" / "reference" / "train.yaml"
 
-LEAVES = {"data", "dataclass", "project", "sizes", "screen"}
+LEAVES = {"data", "dataclass", "project", "sizes", "screen", "spelling"}
 """Helpers that import nothing of ours; any room may use them."""
 ALL_ROOMS = {"source", "run", "catalog", "dialects", "memory", "findings", "rules", "plan", "report"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "references": {"source", "dialects"},
     "sizes": set(),
     "screen": set(),
+    "spelling": set(),
     "fast_arguments": set(),
     "discover": set(),
     "source": set(),

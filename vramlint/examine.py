@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from vramlint.catalog import FoundModel, MissingModel, Target, find_model
 from vramlint.dataclass import dataclass, field, replace
 from vramlint.dialects import Recognised, recognise
-from vramlint.memory import Band, Estimate, NoEstimate, estimate
+from vramlint.memory import Band, Estimate, NoEstimate, estimate, unsimulated_trainer
 from vramlint.memory.verdict import Verdict, verdict
 from vramlint.references import companions_of
 from vramlint.run import Run, Value
@@ -106,6 +106,8 @@ def simulate(
     """The estimate of one run; without a target, on `DEFAULT_CAPABILITY`. `replay` as in `memory.estimate`."""
     if "model_name_or_path" in run.unknown:
         return NoEstimate(f"the model is not known: {run.unknown['model_name_or_path']}", ("model_name_or_path",))
+    if (refused := unsimulated_trainer(run)) is not None:
+        return refused
     if model is None:
         return NoEstimate("no model is named", ("model_name_or_path",))
     if isinstance(model, MissingModel):
@@ -116,7 +118,7 @@ def simulate(
 
 def numbers_of(subject: Subject, target: Target | None) -> Numbers:
     """Every candidate simulated; the one that needs most speaks, or the first without a number."""
-    candidates = tuple(Candidate(run, simulate(run, subject.model, target)) for run in subject.runs)
+    candidates = tuple(Candidate(run, _simulated(run, subject, target)) for run in subject.runs)
     missing = [c for c in candidates if isinstance(c.estimate, NoEstimate)]
     if missing:
         return Numbers(target, candidates, missing[0], None)
@@ -125,6 +127,16 @@ def numbers_of(subject: Subject, target: Target | None) -> Numbers:
         worst = Candidate(worst.run, _spanning(worst, candidates))
     judged = verdict(worst.estimate.device, target.usable) if target and isinstance(worst.estimate, Estimate) else None
     return Numbers(target, candidates, worst, judged)
+
+
+def _simulated(run: Run, subject: Subject, target: Target | None) -> Estimate | NoEstimate:
+    """The estimate; where the trainer is not simulated, with how it is known to be that one."""
+    result = simulate(run, subject.model, target)
+    if isinstance(result, NoEstimate) and result.keys == ("trainer",):
+        origin = subject.recognised.origins["trainer"]
+        if origin.kind == "inferred" and origin.why != "stated":
+            return replace(result, why=f"{result.why} ({origin.why})")
+    return result
 
 
 def _need(candidate: Candidate) -> int:

@@ -11,7 +11,7 @@ from vramlint.dataclass import dataclass, field, replace
 from vramlint.dialects import Recognised, run_schema
 from vramlint.examine import Facts, Numbers, Subject, numbers_of, subject_of
 from vramlint.findings import Finding, Fix
-from vramlint.memory import Estimate, NoEstimate
+from vramlint.memory import Estimate, NoEstimate, unsimulated_trainer
 from vramlint.planning import Estimator, plans_for, settle, with_growth, with_plans
 from vramlint.record import Record, failed_record, record_of
 from vramlint.rules import RuleFacts, RuleSet, check, finding_for, load
@@ -217,7 +217,7 @@ def _checked(subject: Subject, numbers: Numbers, rules: RuleSet, options: Option
         missing_model=subject.model if isinstance(subject.model, MissingModel) else None,
         trainer_open=subject.recognised.trainer_open, document_span=subject.recognised.document_span,
         written=frozenset(key for key, origin in subject.recognised.origins.items() if origin.kind in ("written", "set")),
-        open_keys=_disputed(subject.runs),
+        open_keys=_disputed(subject.runs) | _not_of_the_framework(run, subject.recognised),
     )
     findings = check(rules, facts, locate_in(subject.recognised))
     # Of a file that may mean several runs the numbers span them all; plans are for the one that needs most.
@@ -240,9 +240,16 @@ def _disputed(runs: tuple[Run, ...]) -> frozenset[str]:
     return frozenset(key for key in Run.__match_args__ if len({str(getattr(run, key)) for run in runs}) > 1)
 
 
+def _not_of_the_framework(run: Run, recognised: Recognised) -> frozenset[str]:
+    """The keys of which nothing is known where the training loop is not: what most runs do need not hold there."""
+    if unsimulated_trainer(run) is None:
+        return frozenset()
+    return frozenset(key for key, origin in recognised.origins.items() if origin.is_ours)
+
+
 def _why_not(subject: Subject, result: Estimate | NoEstimate) -> NoEstimate | None:
-    # A model that nobody names is a finding of its own; one that cannot be known is told here.
-    told = isinstance(subject.model, FoundModel) or any("model_name_or_path" in run.unknown for run in subject.runs)
+    # A model that is not known, or that the dialect asks for, is a finding of its own; all else is told here.
+    told = not isinstance(subject.model, MissingModel) and all(p.kind != "required" for p in subject.recognised.problems)
     return result if isinstance(result, NoEstimate) and told else None
 
 

@@ -132,8 +132,8 @@ def test_python_keeps_its_way_of_writing(changed: Changed) -> None:
 @pytest.mark.parametrize(("text", "kind", "change", "says"), [
     ("Trainer(m, TrainingArguments('o'))\nprepare_model_for_kbit_training(m)", "python",
      Change("prepare_model_for_kbit_training", False), "would have to go"),
-    ("Trainer(m, TrainingArguments('o'))", "python", Change("load_in_4bit", True), "no place"),
-    ("Trainer(m, TrainingArguments('o'))", "python", Change("dtype", "float16"), "no place"),
+    ("Trainer(m, TrainingArguments('o'))", "python", Change("load_in_4bit", True), "no call here takes"),
+    ("Trainer(m, TrainingArguments('o'))", "python", Change("dtype", "float16"), "no call here takes"),
     ("model_name_or_path: a/b\ntrainer: transformers\nlearning_rate: 1.0\n# vramlint: max_length=8\n", "yaml",
      Change("max_length", 4), "comment"),
     ("model_name_or_path: a/b\npacking: true\n", "yaml", Change("optim", "nosuch"), "cannot be nosuch"),

@@ -10,9 +10,13 @@ from typing import Any
 from vramlint.catalog.architecture import Architecture, FoundModel, MissingModel
 from vramlint.catalog.config import DATA, architecture_from_config
 from vramlint.dataclass import replace
+from vramlint.spelling import is_slip
 
 CATALOG = os.path.join(DATA, "models.jsonl")
 NOT_OF_THE_CONFIG = ("id", "aliases", "quantized", "same_count", "parameters", "source", "unconfirmed", "overrides", "auto")
+
+MIRROR = "unsloth/"
+"""Whose copies of a model are named only after the model itself."""
 
 FilePath = str | os.PathLike[str]
 """pathlib itself costs start-up."""
@@ -98,12 +102,21 @@ def _line_with(part: str) -> str | None:
 def _near(name: str) -> tuple[str, ...]:
     import difflib  # noqa: PLC0415  # only where something is wrong
 
-    names = [alias for entry in all_models() for alias in (entry["id"], *entry["aliases"])]
-    by_lower = {known.lower(): known for known in names}
-    by_last = {known.lower().rpartition("/")[2]: known for known in names}
-    near = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, 2, 0.8)]
-    near += [by_last[m] for m in difflib.get_close_matches(name.lower().rpartition("/")[2], by_last, 2, 0.8)]
-    return tuple(dict.fromkeys(near))[:3]
+    last = _last(name)
+    entries = list(all_models())
+    names = [entry["id"] for entry in entries] + [alias for entry in entries for alias in entry["aliases"]]
+    names = [known for known in names if is_slip(last, _last(known))]
+    names.sort(key=lambda known: known.startswith(MIRROR))
+    by_lower = {known.lower(): known for known in reversed(names)}
+    by_last = {_last(known): known for known in reversed(names)}
+    near = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, 1, 0.8)]
+    near += [by_last[match] for match in difflib.get_close_matches(last, by_last, 1, 0.8)]
+    return tuple(dict.fromkeys(near))
+
+
+def _last(name: str) -> str:
+    """A model's name without its owner, in lower case."""
+    return name.lower().rpartition("/")[2]
 
 
 def _looks_local(name: str) -> bool:

@@ -18,6 +18,7 @@ from vramlint.dialects.values import number, takes
 from vramlint.dialects.walk import MOST_DEPTH, Reading, Stray, said_elsewhere
 from vramlint.findings import Fix, Safety
 from vramlint.source import UNKNOWN, Document, Effective, Entry, Node, Path, Rename, Resolved, Set, Span
+from vramlint.spelling import is_slip
 
 NEAR = 0.75
 NEARER = 0.85
@@ -180,7 +181,8 @@ def _no_such_word(verdict: Verdict, span: Span, name: str, document: Document) -
     if near:
         fix = Fix(f"write {near[0]}", Safety.UNSAFE, operations=(Set(verdict.path, near[0], document.index),))
         help_text = (f"did you mean {near[0]!r}?",)
-        return SchemaProblem("enum", message, span, verdict.path, near[0], help_text, (fix,))
+        fixes = (fix,) if is_slip(str(found), near[0]) else ()
+        return SchemaProblem("enum", message, span, verdict.path, near[0], help_text, fixes)
     some = ", ".join(words[:8]) + (" …" if len(words) > 8 else "")
     return SchemaProblem("enum", message, span, verdict.path, None, (f"it takes {some}",))
 
@@ -197,7 +199,11 @@ def _unknown(tables: Tables, stray: Stray, document: Document, closed: bool) -> 
             return _foreign(framework, entry, names[entry.key], stray)
     if is_root and entry.value.kind in ("map", "seq") and not closed:
         return None
-    known = [key for key in tables.keys(section.schema) if key not in {e.key for e in section.node.entries}]
+    said = {e.key for e in section.node.entries}
+    known = [
+        key for key, described in tables.keys(section.schema).items()
+        if key not in said and is_slip(entry.key, key, left_out=1) and _may_be(entry.value, tables.resolved(described))
+    ]
     meant = nearest(entry.key, known, NEAR if is_closed else NEARER)
     if meant is not None:
         fix = Fix(f"rename to {meant}", Safety.UNSAFE, operations=(Rename(stray.path, meant, document.index),))
@@ -211,6 +217,14 @@ def _unknown(tables: Tables, stray: Stray, document: Document, closed: bool) -> 
             return _foreign(*elsewhere, stray)
         return SchemaProblem("unknown-key", f"unknown key {entry.key!r}", entry.key_span, stray.path)
     return None
+
+
+def _may_be(node: Node, described: Json) -> bool:
+    """Whether what stands there could be meant for a key so described: a mapping is no number."""
+    kinds = described.get("type", ())
+    kinds = (kinds,) if isinstance(kinds, str) else kinds
+    wanted = {"map": "object", "seq": "array"}.get(node.kind)
+    return not kinds or (wanted in kinds if wanted else set(kinds) != {"object"})
 
 
 def _of_another(tables: Tables, entry: Entry, here: Json) -> tuple[str, Entry, str | None] | None:

@@ -10,6 +10,9 @@ from vramlint.findings import Fix
 from vramlint.run import Run
 from vramlint.source import Path, SourceFile, Span
 
+OURS = "nothing in the file says otherwise"
+"""Why a value is in force that neither the file nor the framework has: it is what most runs do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -24,6 +27,11 @@ class Origin:
     value_span: Span | None = None
     path: Path | None = None
     why: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is a default of vramlint's own, which a framework that is not known need not share."""
+        return self.kind == "default" and self.why == OURS
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 from vramlint.dialects.adaptor import adaptor_for
 from vramlint.dialects.follows import follow
 from vramlint.dialects.gather import MARKED, Gathered
-from vramlint.dialects.recognised import Origin
+from vramlint.dialects.recognised import OURS, Origin
 from vramlint.dialects.settlement import Settlement
 from vramlint.dialects.values import fitted_default
 from vramlint.dialects.walk import Reading
@@ -34,7 +34,7 @@ def settled(
             continue
         default = reading.tables.default(key, classes, stack)
         values[key] = own if default is None else fitted_default(key, default.value)
-        origins[key] = Origin("default", why=default.why if default else "nothing in the file says otherwise")
+        origins[key] = Origin("default", why=default.why if default else OURS)
     settlement = Settlement(gathered, trainer, stack, values)
     follow(settlement, reading.tables.about.get("follows", []))
     adaptor.settle(settlement, reading)

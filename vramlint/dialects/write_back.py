@@ -127,7 +127,8 @@ class _Writer:
     def _insert(self, change: Change) -> Operation | Refusal:
         home = self._home(change.key)
         if home is None:
-            return Refusal(f"this file has no place for {change.key}")
+            title = self._tables.about.get("title", self._tables.name)
+            return Refusal(f"{'no call here takes' if self._reading.python else f'{title} has no key for'} {change.key}")
         node = home.section.node
         written = self._written(home.described, change.key, change.value, None)
         if isinstance(written, Refusal):

@@ -23,6 +23,14 @@ ATTENTIONS = frozenset({
 """Words for attention kernels, of transformers 5.17 (modeling_utils.py) and of the others; with `/` one of the hub."""
 
 
+def unsimulated_trainer(run: Run) -> NoEstimate | None:
+    """Why there is no number for anything that this trainer trains, or None."""
+    if run.trainer in TRAINERS:
+        return None
+    loop = "this training loop" if run.trainer == "other" else f"the trainer {run.trainer}"
+    return NoEstimate(f"{loop} is not simulated yet", ("trainer",))
+
+
 def refusal_of(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimate | None:
     """Why there is no number for this run, or None."""
     unknown = [key for key in DECISIVE if key in run.unknown]
@@ -30,8 +38,8 @@ def refusal_of(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimat
         return NoEstimate(f"{unknown[0]} is not known: {run.unknown[unknown[0]]}", tuple(unknown))
     if block is None:
         return NoEstimate(f"the architecture {a.model_type} is not simulated yet", ("model_name_or_path",))
-    if run.trainer not in TRAINERS:
-        return NoEstimate(f"the trainer {run.trainer} is not simulated yet", ("trainer",))
+    if (why := unsimulated_trainer(run)) is not None:
+        return why
     if run.use_vllm:
         return NoEstimate("what vLLM takes beside the training is not simulated yet", ("use_vllm",))
     if run.trainer in SCORING and "sft-loss-in-full" in library_facts(run.stack, a.model_type):

@@ -161,16 +161,18 @@ def _estimate_of(
     live = Band(low, allocated, high)
     needs = required_of(found, live, fragmentation_of(run, plan, assumptions))
     context = Band(*context_for(capability))
+    device = Band(needs.low + context.low, needs.typical + context.typical, needs.high + context.high)
     paged = sum(
         plan.optimizer.states * max(plan.optimizer.state_bytes, 1) * weight.elements * weight.count
         for weight in plan.weights if weight.trained
     ) if plan.optimizer.paged else 0
     if paged:
-        assumptions.append(Assumption("optim", run.optim, "paged states are taken to be on the card when there is room"))
+        # The driver moves managed memory out where plain memory is asked for: uvm_pmm_gpu.c of NVIDIA's open kernel modules.
+        why = "paged states are on the card while there is room, else in the host's memory"
+        assumptions.append(Assumption("optim", run.optim, why))
     context = Band(context.low, context.typical + paged, context.high + paged)
     if run.padding and not run.packing:
         assumptions.append(Assumption("max_length", str(run.max_length), "every batch is taken to reach the full length"))
-    device = Band(needs.low + context.low, needs.typical + context.typical, needs.high + context.high)
     trained = sum(weight.elements * weight.count for weight in plan.weights if weight.trained)
     every = sum(
         weight.elements * weight.count for weight in plan.weights if not weight.name.startswith("4-bit")
