@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from lab.corpus import NO_LANGUAGE_MODEL, OURS, TRAINING, Line
+from lab.corpus import COMPANIONS, NO_LANGUAGE_MODEL, OURS, TRAINING, Line
 
 HEAD = """\
 # Real configs, read
@@ -21,8 +21,8 @@ LANGUAGE = ("causal-lm", "not known", "none named")
 
 
 def is_ours(line: Line) -> bool:
-    """Whether it is a training config of a framework that is read here."""
-    return line.kind in TRAINING and line.dialect in OURS
+    """Whether it is a training config of a framework that is read here, or a file that such a config names."""
+    return line.dialect in OURS and (line.kind in TRAINING or (line.dialect in COMPANIONS and line.kind == "distributed"))
 
 
 def is_right(line: Line) -> bool:
@@ -45,7 +45,7 @@ def goals(lines: Sequence[Line]) -> dict[str, tuple[int, int]]:
     ours = [line for line in lines if is_ours(line)]
     language = [line for line in lines if is_language_model(line)]
     return {
-        "training configs recognised as what they are": (sum(map(is_right, ours)), len(ours)),
+        "training configs, and files that they name, recognised as what they are": (sum(map(is_right, ours)), len(ours)),
         "other files taken for a training config": (sum(map(is_false, lines)), len(lines) - len(ours)),
         "recognised configs of language models estimated as they are": (
             sum(line.estimated == "yes" for line in language), len(language),
@@ -72,7 +72,7 @@ def _share(count: int, whole: int) -> str:
 
 
 def _dialects(lines: Sequence[Line]) -> Iterable[str]:
-    yield "| corpus's name | read as | training | recognised | of language models | estimated | once stated | others recognised |"
+    yield "| corpus's name | read as | configs | recognised | of language models | estimated | once stated | others recognised |"
     yield "|---|---|---|---|---|---|---|---|"
     for name in sorted({line.dialect for line in lines}):
         own = [line for line in lines if line.dialect == name]
@@ -80,7 +80,8 @@ def _dialects(lines: Sequence[Line]) -> Iterable[str]:
         estimated = sum(line.estimated == "yes" for line in language)
         given = sum(line.estimated in GIVEN for line in language)
         cells = (
-            OURS.get(name, "-"), sum(line.kind in TRAINING for line in own), sum(map(is_right, own)), len(language),
+            OURS.get(name, "-"), sum(line.kind in TRAINING or is_ours(line) for line in own), sum(map(is_right, own)),
+            len(language),
             f"{estimated} ({_share(estimated, len(language))})" if language else "-",
             f"{given} ({_share(given, len(language))})" if language else "-", sum(map(is_false, own)),
         )

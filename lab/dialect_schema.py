@@ -67,14 +67,14 @@ class Builder:
         """A field as its annotation and default say."""
         made = taken(described["type"])
         default = described["default"]
+        if self.hand.get("loose_lists") and "array" in made.get("type", []) and "string" not in made["type"]:
+            made["type"] = [*made["type"], "string"]
         if isinstance(default, str) and default.startswith(("expr:", "factory:", "<required>")):
             return made
         if default is None and "type" in made and "null" not in made["type"]:
             made["type"] = [*made["type"], "null"]
         if self.hand.get("nullable") and "type" in made and "null" not in made["type"]:
             made["type"] = [*made["type"], "null"]
-        if self.hand.get("loose_lists") and "array" in made.get("type", []) and "string" not in made["type"]:
-            made["type"] = [*made["type"], "string"]
         if "enum" in made and "null" in made.get("type", []) and None not in made["enum"]:
             made["enum"] = [*made["enum"], None]
         return made if default is None else {**made, "default": default}

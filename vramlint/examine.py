@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from vramlint.catalog import FoundModel, MissingModel, Target, find_model
+from vramlint.catalog import FoundModel, MissingModel, Target, described_model, find_model
 from vramlint.dataclass import dataclass, field, replace
 from vramlint.dialects import Recognised, recognise
 from vramlint.memory import Band, Estimate, NoEstimate, estimate, unsimulated_trainer
@@ -79,7 +79,9 @@ def subject_of(file: SourceFile, document: Document, facts: Facts) -> Subject | 
     names = {run.model_name_or_path for run in recognised.runs if "model_name_or_path" not in run.unknown}
     name = names.pop() if len(names) == 1 else None
     model: FoundModel | MissingModel | None = None
-    if name or facts.model_config:
+    if recognised.model_config is not None and facts.model_config is None:
+        model = described_model(name or "", recognised.model_config, os.path.basename(file.path))
+    elif name or facts.model_config:
         model = find_model(
             name or "",
             base_directory=os.path.dirname(file.path) if file.path not in ("", "-") else None,
@@ -112,6 +114,9 @@ def simulate(
         return NoEstimate("no model is named", ("model_name_or_path",))
     if isinstance(model, MissingModel):
         return NoEstimate(f"unknown model {model.name!r}: {model.why}", ("model_name_or_path",))
+    if model.quantized not in (None, "bnb-4bit"):
+        why = f"{model.name} is stored quantised ({model.quantized}), which is not simulated yet"
+        return NoEstimate(why, ("model_name_or_path",))
     capability = target.compute_capability if target else DEFAULT_CAPABILITY
     return estimate(run, model.architecture, capability=capability, replay=replay)
 

@@ -94,6 +94,7 @@ class Run:
 
     # the step
     gradient_checkpointing: bool = False
+    selective_checkpointing: str | None = None
     use_reentrant: bool | None = None
     activation_offloading: bool = False
     use_liger_kernel: bool = False

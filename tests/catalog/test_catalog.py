@@ -123,3 +123,32 @@ def test_a_broken_config_file_is_a_missing_model(tmp_path: Path, text: str) -> N
     found = find_model("x", base_directory=None, model_config=path)
     assert isinstance(found, MissingModel)
     assert "config.json" in found.why
+
+
+@pytest.mark.parametrize("name", ["/data/models/Qwen2.5-7B", "./Qwen2.5-7B/", "models/Qwen2.5-7B", "C:\\models\\Qwen2.5-7B"])
+def test_a_folder_is_taken_for_the_model_of_its_last_part(name: str, tmp_path: Path) -> None:
+    found = find_model(name, base_directory=tmp_path, isolated=True)
+    assert isinstance(found, FoundModel)
+    assert found.name == "Qwen/Qwen2.5-7B"
+    assert "by its last part" in (found.assumed or "")
+
+
+def test_the_name_of_an_organisation_is_no_folder(tmp_path: Path) -> None:
+    assert isinstance(find_model("nobody/Qwen2.5-7B", base_directory=tmp_path, isolated=True), MissingModel)
+
+
+@pytest.mark.parametrize(("name", "method"), [
+    ("unsloth/Qwen3-0.6B-bnb-4bit", "bnb-4bit"), ("TheBloke/Llama-2-7B-GPTQ", "gptq"), ("Qwen/Qwen3-0.6B-MLX-4bit", "mlx"),
+    ("unsloth/Qwen3-0.6B-FP8", "fp8"), ("unsloth/Qwen3-0.6B", None),
+])
+def test_a_stored_quantisation_is_known(name: str, method: str | None) -> None:
+    found = find_model(name, base_directory=None, isolated=True)
+    assert isinstance(found, FoundModel)
+    assert found.quantized == method
+
+
+def test_a_mirror_is_stored_as_its_name_says() -> None:
+    for entry in all_models():
+        for name, method in entry["quantized"].items():
+            for said in ("gptq", "awq", "mlx"):
+                assert said not in name.lower() or method.startswith(said) or "mlx" in method, (name, method)

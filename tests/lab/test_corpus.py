@@ -8,13 +8,19 @@ from pathlib import Path
 import pytest
 
 from lab.corpus import PAGE, look, rows_of, snapshot
-from lab.corpus_page import GIVEN, page
+from lab.corpus_page import GIVEN, goals, page
 
 EVERY = 20
 
 
 def test_the_page_is_what_the_lines_come_to() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(snapshot())
+
+
+def test_configs_are_told_from_one_another_and_from_other_files() -> None:
+    (right, ours), (false, _) = list(goals(snapshot()).values())[:2]
+    assert right >= 0.98 * ours
+    assert false == 0
 
 
 @pytest.mark.parametrize("part", range(2))

@@ -231,3 +231,10 @@ def test_two_keywords_at_once(edit: EditIt) -> None:
         "TrainingArguments(\n    per_device_train_batch_size=2,\n    gradient_checkpointing=True,\n"
         "    gradient_accumulation_steps=32,\n)\n"
     )
+
+
+def test_a_call_whose_result_has_a_name_twice(edit: EditIt) -> None:
+    text = "model, tokenizer = load('a/b')\nmodel = get_peft_model(model, r=16)\n"
+    call = "get_peft_model()"
+    changed = edit(text, Set((call, "r"), 8), Insert((call,), "bias", "none", after="r"), kind="python")
+    assert changed == 'model, tokenizer = load(\'a/b\')\nmodel = get_peft_model(model, r=8, bias="none")\n'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vramlint.catalog.architecture import Architecture, FoundModel, MissingModel
@@ -17,6 +17,8 @@ NOT_OF_THE_CONFIG = ("id", "aliases", "quantized", "same_count", "parameters", "
 
 MIRROR = "unsloth/"
 """Whose copies of a model are named only after the model itself."""
+LOCAL = frozenset({"models", "model", "checkpoints", "checkpoint", "ckpt", "ckpts", "weights", "pretrained", "outputs", "output"})
+"""First parts of a name of two that are folders of people's own, and no organisations."""
 
 FilePath = str | os.PathLike[str]
 """pathlib itself costs start-up."""
@@ -44,6 +46,14 @@ def find_model(
         if found is not None:
             return replace(found, assumed=f"{name!r} is a local path; taken for {found.name} by its last part")
     return found or MissingModel(name, "it is not in the catalogue and no config.json was found for it", _near(name))
+
+
+def described_model(name: str, config: Mapping[str, object], source: str) -> FoundModel | MissingModel:
+    """The model that a training config describes itself, in the words of a `config.json`."""
+    try:
+        return FoundModel(name, architecture_from_config(config), source)
+    except (ValueError, TypeError) as error:
+        return MissingModel(name, f"{source} does not describe a model: {error}")
 
 
 def all_models() -> Iterator[dict[str, Any]]:
@@ -120,7 +130,8 @@ def _last(name: str) -> str:
 
 
 def _looks_local(name: str) -> bool:
-    return name.startswith((".", "/", "~", "\\")) or name.count("/") != 1
+    folder = name.partition("/")[0].lower()
+    return name.startswith((".", "/", "~", "\\")) or name.count("/") != 1 or folder in LOCAL
 
 
 def _local_config(name: str, base_directory: FilePath | None) -> str | None:

@@ -17,6 +17,7 @@ from vramlint.source import Document
 MODULES = {
     "axolotl": "axolotl", "huggingface": "huggingface", "llamafactory": "llamafactory", "litgpt": "litgpt",
     "ms-swift": "ms_swift", "torchtune": "torchtune",
+    "nanogpt": "nanogpt", "torchtitan": "torchtitan", "unsloth": "unsloth",
     "nemo-automodel": "nemo_automodel", "openrlhf": "openrlhf", "oumi": "oumi", "verl": "verl",
 }
 """Dialects with a module of their own in this package; it holds its adaptor as `ADAPTOR`. All others are data alone."""

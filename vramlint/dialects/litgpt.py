@@ -27,7 +27,7 @@ class LitGPT(Adaptor):
 
     def settle(self, it: Settlement, reading: Reading) -> None:
         """Model, adapters, accumulation and optimizer."""
-        self._model(it)
+        self._model(it, reading)
         if any(it.said.is_said(key) for key in LORA_KEYS):
             it.infer("use_peft", True, "keys of LoRA are there")
             targets = tuple(name for mark, names in SWITCHES if it.mark(mark) for name in names)
@@ -42,14 +42,14 @@ class LitGPT(Adaptor):
         it.infer("optim", known.get(name, name), "optimizer names it, paged by LitGPT over a quantised base")
         settle_step(it)
 
-    def _model(self, it: Settlement) -> None:
+    def _model(self, it: Settlement, reading: Reading) -> None:
         directory, name = it.mark("_checkpoint_dir"), it.mark("_model_name")
         why, mark = "checkpoint_dir names it", "_checkpoint_dir"
         model: Value = None
         if isinstance(directory, str):
             model = directory.removeprefix("./").removeprefix("checkpoints/").strip("/")
         elif isinstance(name, str):
-            model, why, mark = name, "model_name names it", "_model_name"
+            model, why, mark = reading.tables.about["models"].get(name, name), "model_name names it", "_model_name"
         if isinstance(model, str) and model:
             it.infer("model_name_or_path", model, why)
             place = it.said.origins.get(mark)

@@ -86,6 +86,7 @@ def _read(
     runs: list[Run] = []
     origins: dict[str, Origin] = {}
     notes = list(gathered.notes)
+    model_config: dict[str, object] = {}
     open_facts = [trainers.open] if trainers.open else []
     for trainer in trainers.candidates:
         settlement, defaults = settled(reading, gathered, trainer, stack)
@@ -101,13 +102,16 @@ def _read(
         for key, origin in own.items():
             origins.setdefault(key, origin)
         notes += [note for note in settlement.notes if note not in notes]
+        model_config = settlement.model_config
     origins["trainer"] = gathered.origins.get("trainer") or Origin("inferred", why=trainers.why)
-    problems = [*gathered.problems, *problems_of(reading, gathered, closed=_closed(reading, trainers)), *joined.problems]
+    closed = _closed(reading, gathered, trainers)
+    problems = [*gathered.problems, *problems_of(reading, gathered, closed=closed), *joined.problems]
     if joined.matches and all(run.trainer.startswith(OF_TRANSFORMERS) for run in runs):
         problems += disagreements(joined, runs)
     return Recognised(
         reading.tables.name, tuple(runs), origins, tuple(problems), reading.document.index, _span(reading),
         "; ".join(open_facts) or None, tuple(notes), tuple(joined.files), bool(reading.tables.about.get("companion")),
+        model_config or None,
     )
 
 
@@ -119,9 +123,11 @@ def _trainers(reading: Reading, gathered: Gathered, stack: Mapping[str, str]) ->
     return adaptor.trainers(reading, facts) or trainers_of(reading, gathered.values.get("trainer"), facts)
 
 
-def _closed(reading: Reading, trainers: Trainers) -> bool:
+def _closed(reading: Reading, gathered: Gathered, trainers: Trainers) -> bool:
     """Whether a key that the classes lack means nothing: the schema says so, or it is TRL's command line."""
     closed = reading.tables.about.get("closed", "trl")
+    if gathered.values.get(reading.tables.about.get("open_with", "")):
+        return False
     if closed == "trl":
         return not reading.python and all(name.startswith("trl-") for name in trainers.candidates)
     return bool(closed) and not reading.python

@@ -57,7 +57,8 @@ class Recognised:
 
     `runs` holds one candidate per trainer that stays possible (usually one). `origins` is by canonical key;
     `document_span` is where a finding about the whole document points. `companions` are the other files that were read for
-    it; `is_companion`: it is itself such a file, and no run.
+    it; `is_companion`: it is itself such a file, and no run. `model_config` is the model as a
+    `config.json` would have it, where the document says its sizes.
     """
 
     dialect: str
@@ -70,3 +71,4 @@ class Recognised:
     notes: tuple[str, ...] = field(default_factory=tuple)
     companions: tuple[SourceFile, ...] = ()
     is_companion: bool = False
+    model_config: Mapping[str, object] | None = None

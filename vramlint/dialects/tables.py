@@ -88,11 +88,14 @@ class Tables:
         return found
 
     def patterns(self, node: Json) -> list[tuple[re.Pattern[str], Json]]:
-        """The `patternProperties` of an object, compiled."""
+        """The `patternProperties` of an object, compiled: its own, then those of what it refers to."""
         known = self._patterns.get(id(node))
         if known is None:
             own = node.get("patternProperties") or {}
-            known = self._patterns[id(node)] = [(re.compile(text), value) for text, value in own.items()]
+            known = [(re.compile(text), value) for text, value in own.items()]
+            if "$ref" in node:
+                known += self.patterns(self.at(node["$ref"]))
+            self._patterns[id(node)] = known
         return known
 
     def default(self, key: str, classes: Sequence[str], stack: Mapping[str, str]) -> Default | None:

@@ -49,6 +49,8 @@ def refusal_of(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimat
         return NoEstimate(f"there is no attention implementation {kernel!r}", ("attn_implementation",))
     if run.max_length is None:
         return NoEstimate("max_length is not known", ("max_length",))
+    if run.selective_checkpointing is not None and run.gradient_checkpointing:
+        return NoEstimate("selective activation checkpointing is not simulated yet", ("selective_checkpointing",))
     optimizer = optimizer_refused(run, a)
     if optimizer is not None:
         return optimizer
