@@ -58,7 +58,7 @@ def run_of(case: Mapping[str, Any]) -> Run:
         use_reentrant=bool(c["reentrant"]),
         activation_offloading=bool(c["offload"]),
         use_liger_kernel=bool(c["liger"]),
-        liger_kernel_config=tuple(c["liger_parts"]) if c["liger_parts"] else None,
+        liger_kernel_config=tuple(f"{k}={str(v).lower()}" for k, v in c["liger_parts"].items()) if c["liger_parts"] else None,
         loss_type=c["loss_type"],
         max_grad_norm=float(c["max_grad_norm"]),
         neftune_noise_alpha=c["neftune"],

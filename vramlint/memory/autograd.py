@@ -56,7 +56,9 @@ class Operation:
 class Graph:
     """Records operations in order and plays their backward. `recording` is off where no gradient is wanted."""
 
-    __slots__ = ("cache", "gradients", "operations", "recording", "returned", "stops_at", "tape", "uses")
+    __slots__ = (
+        "beside", "cache", "gradients", "keeps_beside", "operations", "recording", "returned", "stops_at", "tape", "uses",
+    )
 
     def __init__(self, tape: Tape, uses: Callable[[str, Block, int], bool] | None = None) -> None:
         self.tape = tape
@@ -66,6 +68,8 @@ class Graph:
         self.stops_at = NEVER  # after so many operations nothing is computed any more
         self.gradients: dict[str, Block] = {}
         self.cache: list[Tensor] = []
+        self.keeps_beside = False
+        self.beside: list[Tensor] | None = None
         self.returned: list[Tensor] = []  # what a layer's functions return besides and the layer holds until its end
 
     def tensor(
@@ -110,7 +114,7 @@ class Graph:
     def record(
         self, output: Tensor, inputs: tuple[Tensor, ...], *, saved: tuple[Tensor, ...] = (), passes: bool = False,
         temporary: int = 0, weights: tuple[tuple[str, int, int, int], ...] = (), pieces: int = 1, overwrites: bool = False,
-        weights_first: bool = False, saves_nothing: bool = False,
+        weights_first: bool = False, saves_nothing: bool = False, beside: Tensor | None = None,
     ) -> Tensor:
         """Note an operation; saved tensors are held until its backward.
 
@@ -118,7 +122,11 @@ class Graph:
         `weights`: (name, bytes of the gradient as computed, bytes as kept, elements) of each trained parameter;
         their gradients come before those of the inputs where `weights_first` (mm's backward; addmm's the other way round).
         `saves_nothing`: its backward asks for no tensor that a checkpoint keeps, not even a weight.
+        `beside`: what it keeps where no checkpoint intercepts it. The first forward under a checkpoint (`keeps_beside`) collects
+        that in `beside`, and the graph of the layer played again is given it there instead of its own.
         """
+        if beside is not None:
+            saved += self._kept_beside(beside)
         wanted = tuple(tensor for tensor in inputs if tensor.needs_grad)
         output.needs_grad = bool(wanted or weights) and self.recording
         if output.needs_grad:
@@ -128,6 +136,16 @@ class Graph:
                 Operation(output, wanted, saved, passes, temporary, weights, pieces, overwrites, weights_first, saves_nothing),
             )
         return output
+
+    def _kept_beside(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        if self.keeps_beside:
+            self.beside = [*(self.beside or ()), self.hold(tensor)]
+            return ()
+        if not self.recording or self.beside is None:
+            return (tensor,)
+        first = self.beside.pop(0)
+        first.refs -= 1  # the operation holds it from now on
+        return (first,)
 
     def backward(self, output: Tensor, gradient: Tensor) -> dict[int, Tensor]:
         """Play the backward of everything recorded, from `gradient` of `output`; takes over `gradient`.

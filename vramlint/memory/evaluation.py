@@ -6,7 +6,7 @@ from vramlint.dataclass import replace
 from vramlint.memory.forward_only import forward
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Tape
-from vramlint.memory.trainers import CLASSIFIER, CLASSIFYING, FULL, FUSED, LIGER, SCORING
+from vramlint.memory.trainers import CLASSIFIER, CLASSIFYING, FULL, FUSED, IN_PLACE, LIGER, SCORING, SMOOTHED
 from vramlint.run import Run
 
 
@@ -24,7 +24,7 @@ def evaluation_loss(run: Run, loss: str) -> str:
         return CLASSIFIER
     if run.trainer in SCORING:
         return FUSED
-    return FULL if loss == LIGER else loss
+    return FULL if loss in (LIGER, IN_PLACE, SMOOTHED) else loss
 
 
 def evaluate(plan: Plan, tape: Tape, batch: int, length: int, loss: str) -> None:
@@ -34,6 +34,6 @@ def evaluate(plan: Plan, tape: Tape, batch: int, length: int, loss: str) -> None
     config file can state.
     """
     tape.phase = "evaluation"
-    setting = replace(plan.setting, batch=batch, length=length, dropout=0.0)
+    setting = replace(plan.setting, batch=batch, length=length, dropout=0.0, dora=plan.setting.dora and "plain")
     quiet = replace(plan.architecture, attention_dropout=0.0, hidden_dropout=0.0)
     forward(replace(plan, setting=setting, architecture=quiet), tape, loss)

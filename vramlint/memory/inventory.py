@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from vramlint.catalog import Architecture
+from vramlint.dataclass import replace
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.experts import Experts
 from vramlint.memory.parameters import Projection, Weight, norm_sizes, routed_experts
 from vramlint.run import Run
+
+END_MODULES = {
+    "embed_tokens": "embedding", "wte": "embedding", "embed_in": "embedding", "lm_head": "head", "embed_out": "head",
+}
+"""What the embedding's and the head's module are called (transformers 5.17, modeling files)."""
 
 
 def inventory(
@@ -18,12 +24,11 @@ def inventory(
     upcast = run.prepare_model_for_kbit_training and (run.load_in_4bit or run.load_in_8bit)
     outer = "float32" if upcast else dtype
     bits = 4 if run.load_in_4bit else 8 if run.load_in_8bit else 0
-    found = [Weight("embedding", (a.vocab_size, a.hidden_size), outer, trained)]
+    # TRL casts what is trained on a quantised base to bf16 (1.16, sft_trainer.py).
+    found = _ends(a, run, outer, adapter if bits and run.trainer.startswith("trl-") else outer)
     if block.learned_positions:
         positions = (a.max_position_embeddings or 1024) + (2 if a.model_type == "opt" else 0)
         found.append(Weight("positions", (positions, a.hidden_size), outer, trained))
-    if not a.tie_word_embeddings:
-        found.append(Weight("head", (a.vocab_size, a.hidden_size), outer, trained))
     if block.lm_head_bias:
         found.append(Weight("head bias", (a.vocab_size,), outer, trained))
     found += [Weight("norm", (size,), outer, trained, layers) for size in norm_sizes(a, block)]
@@ -36,6 +41,8 @@ def inventory(
         found.append(Weight(projection.name, shape, dtype, trained and not bits, layers, bits))
         if bits == 4:
             found += _constants(projection, run, layers)
+        if bits == 8:
+            found.append(Weight("8-bit scales", (projection.outputs,), "float32", False, layers))
         if projection.bias:
             found.append(Weight(f"{projection.name} bias", (projection.outputs,), outer, trained, layers))
         if projection.adapted:
@@ -43,8 +50,35 @@ def inventory(
                 Weight(f"{projection.name}.lora_A", (run.lora_r, projection.inputs), adapter, True, layers, role="adapters"),
                 Weight(f"{projection.name}.lora_B", (projection.outputs, run.lora_r), adapter, True, layers, role="adapters"),
             ]
+            if run.use_dora:
+                name = f"{projection.name}.lora_magnitude"
+                found.append(Weight(name, (projection.outputs,), adapter, True, layers, role="adapters"))
     experts = routed_experts(a, block, run)
     return found if experts is None else found + _experts(experts, run, outer, adapter, layers)
+
+
+def _ends(a: Architecture, run: Run, dtype: str, copied: str) -> list[Weight]:
+    """The embedding and the head, of which peft trains a copy where `modules_to_save` has them; a tied pair comes apart then."""
+    shape, trained = (a.vocab_size, a.hidden_size), not run.use_peft
+    saved = saved_ends(run)
+    found = [Weight("embedding", shape, dtype, trained)]
+    if not a.tie_word_embeddings:
+        found.append(Weight("head", shape, dtype, trained))
+    if not saved:
+        return found
+    there = [weight.name for weight in found]
+    found = [replace(weight, name=f"original {weight.name}") if weight.name in saved else weight for weight in found]
+    found += [Weight(name, shape, copied, True, role="adapters") for name in ("embedding", "head") if name in saved]
+    if there == ["embedding"] and "head" not in saved:  # the head keeps the original, which is not the embedding any more
+        found = [replace(weight, name="head") if weight.name == "original embedding" else weight for weight in found]
+    return found
+
+
+def saved_ends(run: Run) -> frozenset[str]:
+    """Which of embedding and head are in `modules_to_save`."""
+    if not run.use_peft:
+        return frozenset()
+    return frozenset(END_MODULES[name] for name in run.lora_modules_to_save or () if name in END_MODULES)
 
 
 def _experts(experts: Experts, run: Run, dtype: str, adapter: str, layers: int) -> list[Weight]:

@@ -7,7 +7,8 @@ from vramlint.dataclass import replace
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.experts import Experts
-from vramlint.memory.operations import Setting, activation, add, attention, dropout, linear, multiply, norm, rope
+from vramlint.memory.linear import linear
+from vramlint.memory.operations import Setting, activation, add, attention, dropout, multiply, norm, rope
 from vramlint.memory.parameters import Projection
 from vramlint.memory.routing import routed, with_shared
 
@@ -106,11 +107,11 @@ class Layer:
         if block.rope:
             rotated = []
             for tensor in (query, key):
-                if setting.liger:  # in place: liger_kernel/ops/rope.py
+                if setting.liger_rope:  # in place: liger_kernel/ops/rope.py
                     rotated.append(tensor)
                     continue
                 rotated.append(rope(graph, tensor))
-            if not setting.liger:
+            if not setting.liger_rope:
                 graph.drop(query, key)
             query, key = rotated
         # What the caller passed and the function's own variables live until it returns.
@@ -131,7 +132,7 @@ class Layer:
     def _qk_norm(self, graph: Graph, tensor: Tensor, name: str) -> Tensor:
         kind = self._block.norm if self._block.norm.startswith("rms") else "rms"
         # Liger patches the norms of each head (gemma3, qwen3), not olmo2's of all heads (0.8.5, monkey_patch.py).
-        setting = self._setting if self._block.qk_norm == "head" else replace(self._setting, liger=False)
+        setting = self._setting if self._block.qk_norm == "head" else replace(self._setting, liger_norm=False)
         made = norm(graph, setting, tensor, kind, name, self._architecture.head_dim)
         graph.drop(tensor)
         return made

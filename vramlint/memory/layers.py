@@ -67,6 +67,7 @@ class Layers:
         tape = self._tape
         graph = Graph(tape, self._uses)
         graph.recording = self._records
+        graph.keeps_beside = self._checkpointing and self._plan.keeps_inputs
         before, begin, total = tape.alive(), len(tape.played), tape.current
         self._inputs.append(hidden)
         source = hidden.block
@@ -121,8 +122,8 @@ class Layers:
                     )
             if received is None:
                 return
-        if received is not None and self._plan.setting.trained:
-            embedding = next(weight for weight in self._plan.weights if weight.name == "embedding")
+        embedding = next(weight for weight in self._plan.weights if weight.name == "embedding")
+        if received is not None and embedding.trained:
             tape.phase = "backward of the embedding"
             own = gradient_of(tape, embedding)
             same = self._plan.loss != FUSED and self._plan.setting.autocast in (None, embedding.dtype)
@@ -137,7 +138,8 @@ class Layers:
             return None
         gradients = {id(out): gradient}
         if self._checkpointing:
-            graph = Graph(self._tape, self._uses)
+            graph, kept = Graph(self._tape, self._uses), graph.beside
+            graph.beside = kept
             pattern, done = None, 0
             if self._plan.runs_ahead:
                 pattern, last = self._recorded(source)

@@ -16,14 +16,10 @@ TRL_VOCABULARY = 32768
 of trainer/utils.py."""
 
 
-def loss_in_full(
+def _logits_of(
     graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, softcap: bool,
-    leave: Leave,
-) -> tuple[Tensor, Tensor]:
-    """`ForCausalLMLoss` of transformers 5.17: (the logits as the graph knows them, their gradient), both in place.
-
-    Takes over `hidden`. Plays logits → fp32 → log-softmax, then the loss's own backward.
-    """
+) -> tuple[Tensor, Tensor | None]:
+    """The logits of all tokens, and the head's weight where it is cast for them; `hidden` stays the caller's."""
     width = hidden.shape[-1]
     compute = setting.autocast or promoted(hidden.dtype, head)
     shape = (setting.batch, setting.length, vocabulary)
@@ -48,6 +44,32 @@ def loss_in_full(
         logits = graph.tensor(shape, compute, "logits after soft-capping", part="logits")
         graph.record(logits, (curve,))
         graph.drop(curve)
+    return logits, weight
+
+
+def _stands_for(graph: Graph, logits: Tensor) -> Tensor:
+    """Nothing, in the place of the logits in the graph: their gradient is there, and they themselves go."""
+    output = Tensor(None, logits.shape, logits.dtype, True)
+    output.needs_grad = logits.needs_grad
+    for operation in graph.operations:
+        if operation.output is logits:
+            operation.output = output
+    if logits.refs:
+        graph.drop(logits)
+    return output
+
+
+def loss_in_full(
+    graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, softcap: bool,
+    leave: Leave, *, in_place: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """`ForCausalLMLoss` of transformers 5.17: (the logits as the graph knows them, their gradient).
+
+    Takes over `hidden`. Plays logits → fp32 → log-softmax, then the loss's own backward. `in_place`: Liger's kernel, which
+    writes the gradient over the logits in fp32 (liger-kernel 0.8.5, ops/cross_entropy.py).
+    """
+    logits, weight = _logits_of(graph, setting, hidden, vocabulary, head, trained, softcap)
+    compute, shape = logits.dtype, logits.shape
     own = "loss-in-own-dtype" in setting.facts
     loss_dtype = "float32" if setting.autocast or not own else compute
     shifts = own or "shifted-logits-copied" in setting.facts
@@ -61,7 +83,10 @@ def loss_in_full(
         graph.drop(logits)
     if shifts and not own:
         shifted = _shifted(graph, setting, shape, loss_dtype)
-    soft = graph.tensor(shape, loss_dtype, "log-softmax of the logits", part="logits", needs_grad=False)
+    if in_place:
+        soft = graph.hold(shifted[0] if shifted else upper)
+    else:
+        soft = graph.tensor(shape, loss_dtype, "log-softmax of the logits", part="logits", needs_grad=False)
     graph.drop(*shifted)
     if upper is not logits:
         graph.drop(upper)
@@ -73,24 +98,58 @@ def loss_in_full(
     if setting.autocast:
         copy = graph.tensor(shape, "float32", "logits returned in fp32", part="logits", needs_grad=False)
     phase, graph.tape.phase = graph.tape.phase, "backward of the loss"
-    output = Tensor(None, shape, compute, True)
-    output.needs_grad = logits.needs_grad
-    for operation in graph.operations:
-        if operation.output is logits:
-            operation.output = output
-    if logits.refs:
-        graph.drop(logits)
+    output = _stands_for(graph, logits)
     if copy is not None:
         graph.drop(copy)
-    first = graph.tensor(shape, loss_dtype, "gradient of the log-softmax", part="logits", needs_grad=False)
-    gradient = graph.tensor(shape, loss_dtype, "gradient of the logits in fp32", part="logits", needs_grad=False)
-    graph.drop(first, soft)
+    if in_place:
+        gradient = soft
+    else:
+        first = graph.tensor(shape, loss_dtype, "gradient of the log-softmax", part="logits", needs_grad=False)
+        gradient = graph.tensor(shape, loss_dtype, "gradient of the logits in fp32", part="logits", needs_grad=False)
+        graph.drop(first, soft)
     lowered = [compute] if compute != loss_dtype else []
     whole = [compute if own else loss_dtype] if shifts else []  # the slice gives a gradient of the whole again
     for dtype in [*lowered, *whole] if own else [*whole, *lowered]:
         lower = graph.tensor(shape, dtype, "gradient of the logits", part="logits", needs_grad=False)
         graph.drop(gradient)
         gradient = lower
+    graph.tape.phase = phase
+    return output, gradient
+
+
+def loss_smoothed(
+    graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, softcap: bool, leave: Leave,
+) -> tuple[Tensor, Tensor]:
+    """The Trainer's loss with smoothed labels (transformers 5.17, trainer_pt_utils.py, LabelSmoother), outside of the model.
+
+    Takes over `hidden`; gives what `loss_in_full` gives. The logits come out of the autocast region in fp32.
+    """
+    logits, weight = _logits_of(graph, setting, hidden, vocabulary, head, trained, softcap)
+    compute, shape = logits.dtype, logits.shape
+    graph.drop(hidden)
+    leave()
+    if weight is not None:
+        graph.drop(weight)
+    dtype = "float32" if setting.autocast else compute
+    returned = graph.hold(logits) if dtype == compute else graph.tensor(
+        shape, dtype, "logits returned in fp32", part="logits", needs_grad=False,
+    )
+    output = _stands_for(graph, logits)
+    shifted = _shifted(graph, setting, shape, dtype)
+    soft = graph.tensor(shape, dtype, "log-softmax of the logits", part="logits", needs_grad=False)
+    negative = graph.tensor(shape, dtype, "log-probabilities", part="logits", needs_grad=False)
+    graph.drop(*shifted, negative, returned)
+    phase, graph.tape.phase = graph.tape.phase, "backward of the loss"
+    gradient = graph.tensor(shape, dtype, "gradient of the log-probabilities", part="logits", needs_grad=False)
+    for what in ("gradient of the log-softmax", "gradient of the logits"):
+        made = graph.tensor(shape, dtype, what, part="logits", needs_grad=False)
+        graph.drop(gradient)
+        gradient = made
+    graph.drop(soft)
+    for lower in (dtype, compute) if compute != dtype else (dtype,):  # of all tokens again, then in the compute dtype
+        made = graph.tensor(shape, lower, "gradient of the logits", part="logits", needs_grad=False)
+        graph.drop(gradient)
+        gradient = made
     graph.tape.phase = phase
     return output, gradient
 

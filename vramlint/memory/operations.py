@@ -8,7 +8,6 @@ from vramlint.dataclass import dataclass
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES, promoted
 from vramlint.memory.masks import Masks
-from vramlint.memory.parameters import Projection
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,12 @@ class Setting:
     attention: str
     masks: Masks
     liger: bool
+    """Whether Liger computes the product of a gated MLP; `liger_norm`, `liger_rope`: the norms, the positions."""
+    liger_norm: bool = False
+    liger_rope: bool = False
     capability: tuple[int, int] = (8, 0)
+    dora: str = ""
+    """`plain`, or `again` where DoRA multiplies by the base's weight once more: with a dropout layer, whatever its share."""
     facts: frozenset[str] = frozenset()
     """What holds for the versions of the libraries: names of `catalog/data/library_facts.json`."""
 
@@ -72,7 +76,7 @@ def add(graph: Graph, first: Tensor, second: Tensor, what: str) -> Tensor:
 def norm(graph: Graph, setting: Setting, hidden: Tensor, kind: str, name: str, width: int) -> Tensor:
     """A norm over the last dimension of `width`; the kinds are those of `BlockShape.norm`."""
     weights = _weight(setting, name, width, setting.norm_weight)
-    if kind != "layer" and setting.liger:
+    if kind != "layer" and setting.liger_norm:
         made = graph.tensor(hidden.shape, hidden.dtype, "normed hidden states")
         # The kernel writes dX over dY, but for gemma's (liger_kernel/transformers/rms_norm.py, in_place).
         return graph.record(made, (hidden,), saved=(hidden,), weights=weights, passes=kind == "rms")
@@ -109,86 +113,6 @@ def _weight(setting: Setting, name: str, elements: int, dtype: str) -> tuple[tup
     if not setting.trained:
         return ()
     return ((name, elements * BYTES[dtype], elements * BYTES[dtype], 1),)
-
-
-def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projection, name: str) -> Tensor:
-    """A projection of the base model, with LoRA's path beside it where it is adapted."""
-    base = _quantized(graph, setting, hidden, projection) if setting.bits else plain_linear(
-        graph, setting, hidden, projection.inputs, projection.outputs, setting.weight, setting.trained, name,
-    )
-    if not projection.adapted:
-        return base
-    if setting.bits == 4:
-        # peft 0.21, tuners/lora/bnb.py, Linear4bit.forward: `result = result.clone()`.
-        clone = graph.tensor(base.shape, base.dtype, f"output of {projection.name}")
-        graph.record(clone, (base,), passes=True, saves_nothing=True)
-        graph.drop(base)
-        base = clone
-    # On a quantised base peft leaves the input to autocast (0.21, tuners/lora/bnb.py, requires_conversion).
-    own = hidden.dtype if setting.bits and setting.autocast else setting.adapter
-    source = cast(graph, hidden, own, "LoRA's input in its own dtype")
-    given = graph.hold(source)  # `x` of peft's forward, which lives until that returns
-    if setting.dropout:
-        dropped = graph.tensor(source.shape, source.dtype, "LoRA's input after dropout")
-        mask = graph.tensor(source.shape, "bool", "LoRA's dropout mask", needs_grad=False)
-        graph.record(dropped, (source,), saved=(mask,))
-        graph.drop(mask, source)
-        source = dropped
-    down = plain_linear(graph, setting, source, projection.inputs, setting.rank, setting.adapter, True, f"{name}.lora_A")
-    graph.drop(source)
-    up = plain_linear(graph, setting, down, setting.rank, projection.outputs, setting.adapter, True, f"{name}.lora_B")
-    graph.drop(down)
-    scaled = graph.tensor(up.shape, up.dtype, "LoRA's output, scaled")
-    graph.record(scaled, (up,), saves_nothing=True)
-    graph.drop(up)
-    total = add(graph, base, scaled, f"output of {projection.name}")
-    graph.drop(base, scaled, given)
-    if total.dtype != base.dtype:
-        lower = cast(graph, total, base.dtype, f"output of {projection.name}")
-        graph.drop(total)
-        total = lower
-    return total
-
-
-def plain_linear(
-    graph: Graph, setting: Setting, hidden: Tensor, inputs: int, outputs: int, dtype: str, trained: bool, name: str, *,
-    keeps_input: bool = False,
-) -> Tensor:
-    """`torch.nn.Linear`: saves its input where the weight is trained, and its weight where the input needs a gradient."""
-    compute = setting.autocast or promoted(hidden.dtype, dtype)
-    source = cast(graph, hidden, compute, "input of a projection in the compute dtype")
-    saved = [source] if trained or keeps_input else []
-    weight = None
-    if dtype != compute:
-        weight = graph.tensor((outputs, inputs), compute, "weight in the compute dtype", needs_grad=False)
-        if trained:
-            graph.cache.append(graph.hold(weight))
-        saved.append(weight)
-    made = graph.tensor((*hidden.shape[:-1], outputs), compute, "output of a projection")
-    weights = ((name, inputs * outputs * BYTES[compute], inputs * outputs * BYTES[dtype], 1),) if trained else ()
-    graph.record(made, (source,), saved=tuple(saved), weights=weights, weights_first=True)
-    graph.drop(source)
-    if weight is not None:
-        graph.drop(weight)
-    return made
-
-
-def _quantized(graph: Graph, setting: Setting, hidden: Tensor, projection: Projection) -> Tensor:
-    """bitsandbytes' 4-bit or 8-bit linear layer: the weight is unpacked for a moment, forward and backward."""
-    compute = setting.compute if setting.bits == 4 else "float16"
-    source = cast(graph, hidden, compute, "input of a 4-bit projection")
-    unpacked = projection.inputs * projection.outputs * BYTES[compute]
-    # Backward unpacks to the dtype that was loaded, then casts (bitsandbytes 0.50, autograd/_functions.py, MatMul4Bit).
-    again = projection.inputs * projection.outputs * BYTES[setting.weight] if setting.weight != compute else 0
-    weight = graph.tensor((projection.outputs, projection.inputs), compute, "unpacked 4-bit weight", part="workspace",
-                          needs_grad=False)
-    made = graph.tensor((*hidden.shape[:-1], projection.outputs), compute, f"output of {projection.name}")
-    # Its weight lies in `ctx.tensors`, beside what a checkpoint intercepts.
-    graph.record(made, (source,), temporary=unpacked + again, saves_nothing=setting.bits == 4)
-    graph.drop(weight)
-    result = cast(graph, made, hidden.dtype, f"output of {projection.name}")
-    graph.drop(made, source)
-    return result
 
 
 def rope(graph: Graph, hidden: Tensor) -> Tensor:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from vramlint.catalog import Architecture, library_facts
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.estimate import NoEstimate
+from vramlint.memory.inventory import END_MODULES
 from vramlint.memory.optimizer_refusals import optimizer_refused
 from vramlint.memory.parameters import lora_targets, projections_of, routed_experts
-from vramlint.memory.trainers import SCORING, TRAINERS
+from vramlint.memory.trainers import CLASSIFYING, SCORING, TRAINERS
 from vramlint.run import Run
 
 DECISIVE = (
@@ -15,6 +16,8 @@ DECISIVE = (
     "lora_target_modules", "gradient_checkpointing", "optim", "dtype", "bf16", "fp16", "attn_implementation",
     "use_liger_kernel", "packing",
 )
+CLASSIFIER_MODULES = ("score", "classifier")
+"""Heads that peft trains in any case where the task is to classify (0.21, peft_model.py, PeftModelForSequenceClassification)."""
 LARGEST_BATCH = 1 << 20
 ATTENTIONS = frozenset({
     "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention", "flash_attn", "flash",
@@ -56,8 +59,11 @@ def refusal_of(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimat
         return optimizer
     if not 0 < run.per_device_train_batch_size <= LARGEST_BATCH:
         return NoEstimate(f"a batch of {run.per_device_train_batch_size} is none", ("per_device_train_batch_size",))
-    if run.use_peft and (run.peft_type != "LORA" or run.use_dora or run.lora_modules_to_save):
-        return NoEstimate("this kind of adapter is not simulated yet", ("use_dora", "lora_modules_to_save"))
+    if run.unfrozen_parameters and not run.use_peft:
+        return NoEstimate("training only some of the parameters is not simulated yet", ("unfrozen_parameters",))
+    adapter = _adapter_refused(run)
+    if adapter is not None:
+        return adapter
     if run.num_processes > 1 or run.zero_stage or run.deepspeed or run.fsdp or run.tensor_parallel_size > 1:
         return NoEstimate("runs on several GPUs are not simulated yet", ("deepspeed", "num_processes"))
     if a.max_position_embeddings and block.learned_positions and run.max_length > a.max_position_embeddings:
@@ -70,6 +76,19 @@ def refusal_of(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimat
         return _experts_refusal(run, a, block)
     if run.use_peft and not any(p.adapted for p in projections_of(a, block, run)):
         return no_match(run, a)
+    return None
+
+
+def _adapter_refused(run: Run) -> NoEstimate | None:
+    """Adapters that are not simulated."""
+    if not run.use_peft:
+        return None
+    if run.peft_type != "LORA":
+        return NoEstimate(f"adapters of the type {run.peft_type} are not simulated yet, only LoRA's", ("peft_type",))
+    own = CLASSIFIER_MODULES if run.trainer in CLASSIFYING else ()
+    others = [name for name in run.lora_modules_to_save or () if name not in END_MODULES and name not in own]
+    if others:
+        return NoEstimate(f"lora_modules_to_save with {others[0]} is not simulated yet", ("lora_modules_to_save",))
     return None
 
 

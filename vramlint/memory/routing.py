@@ -12,7 +12,8 @@ from math import prod
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES, promoted
 from vramlint.memory.experts import Experts
-from vramlint.memory.operations import Setting, activation, add, cast, linear, multiply, plain_linear
+from vramlint.memory.linear import linear, plain_linear
+from vramlint.memory.operations import Setting, activation, add, cast, multiply
 from vramlint.memory.parameters import Projection
 
 Gated = Callable[[Graph, Tensor, Tensor, str | None], Tensor]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from vramlint.catalog import LIGER_MODEL_TYPES, Architecture, context_for, library_facts
+from vramlint.catalog import Architecture, context_for, library_facts
 from vramlint.dataclass import replace
 from vramlint.memory.bands import SMALL_THINGS, fragmentation_of, spread_of
 from vramlint.memory.blocks import BlockShape, block_of
 from vramlint.memory.capacity import replayed, required_of
 from vramlint.memory.estimate import Assumption, Band, Estimate, NoEstimate, Parts, Peak, Tensor
 from vramlint.memory.evaluation import evaluates, evaluation_loss
-from vramlint.memory.inventory import inventory
+from vramlint.memory.inventory import inventory, saved_ends
+from vramlint.memory.liger import liger_parts
 from vramlint.memory.masks import masks_of
 from vramlint.memory.operations import Setting
 from vramlint.memory.optimizers import optimizer_of
@@ -23,8 +24,10 @@ from vramlint.memory.trainers import (
     CLASSIFYING,
     FULL,
     FUSED,
+    IN_PLACE,
     LIGER,
     SCORING,
+    SMOOTHED,
     course_of,
     weights_of,
     without_dropout,
@@ -76,6 +79,7 @@ def _plan(
     batch, length = run.per_device_train_batch_size * course.rows, int(run.max_length or 0)
     if flat:
         batch, length = 1, batch * length
+    kernels = liger_parts(run, a.model_type)
     kernel = _attention(run, capability, dtype)
     # Rows laid end to end are kept apart by a mask, unless the kernel takes their lengths.
     masks = masks_of(
@@ -87,7 +91,8 @@ def _plan(
         weight=dtype, norm_weight=outer, trained=not run.use_peft, adapter=adapter, rank=run.lora_r,
         dropout=0.0 if course.drops_nothing else run.lora_dropout,
         bits=bits, compute=run.bnb_4bit_compute_dtype, attention=kernel, masks=masks, capability=capability,
-        liger=run.use_liger_kernel and a.model_type in LIGER_MODEL_TYPES, facts=facts,
+        liger="mlp" in kernels, liger_norm="norm" in kernels, liger_rope="rope" in kernels, facts=facts,
+        dora="" if not (run.use_peft and run.use_dora) else "again" if run.lora_dropout else "plain",
     )
     optimizer = optimizer_of(run)
     checkpointing, loss = run.gradient_checkpointing, _loss(run, a, facts)
@@ -97,7 +102,7 @@ def _plan(
         assumptions.append(Assumption("compute_metrics", "none", "evaluation is taken to keep its losses only"))
     if block.experts is not None:
         assumptions.append(Assumption("experts_implementation", "grouped_mm", "transformers' default; others take more"))
-    if run.trainer in CLASSIFYING:  # its head shares nothing with the embedding
+    if run.trainer in CLASSIFYING or saved_ends(run):  # the head shares nothing with the embedding
         a = replace(a, tie_word_embeddings=False)
     return Plan(
         architecture=a, block=block, projections=projections, weights=weights, setting=setting,
@@ -106,16 +111,17 @@ def _plan(
         evaluation=((1, eval_rows * eval_length) if flat else (eval_rows, eval_length)) + (evaluation_loss(run, loss),)
         if evaluates(run) else None,
         accumulates=run.gradient_accumulation_steps > 1 and not optimizer.in_backward,
-        embeds_gradient=not run.use_peft or checkpointing,
+        embeds_gradient=not run.use_peft or checkpointing or "embedding" in saved_ends(run),
         # Elsewhere a layer ends in a weight that the checkpoint keeps.
         runs_ahead=(bits == 4 or block.experts is not None) and not run.use_reentrant,
-        offloads=run.activation_offloading, head=outer,
+        keeps_inputs=bits == 8 and not run.use_reentrant, offloads=run.activation_offloading,
+        head=next((weight.dtype for weight in weights if weight.name == "head"), outer),
         workspace=_workspace(capability), experts=routed_experts(a, block, run),
     )
 
 
 def _loss(run: Run, a: Architecture, facts: frozenset[str]) -> str:
-    """Which loss is computed: the logits in full, Liger's chunks, TRL's tiles, or a classifier's.
+    """Which loss is computed: the logits in full, Liger's chunks, TRL's tiles, a classifier's, the Trainer's own.
 
     TRL's trainers take Liger's layers and keep their own head (trl 1.16, sft_trainer.py, fused_linear_cross_entropy).
     """
@@ -124,9 +130,10 @@ def _loss(run: Run, a: Architecture, facts: frozenset[str]) -> str:
     tiled = run.trainer in SCORING or (run.trainer == "trl-sft" and "sft-loss-in-full" not in facts)
     if tiled and (run.trainer in SCORING or run.loss_type in (None, "nll", "chunked_nll")):
         return FUSED
-    if run.use_liger_kernel and a.model_type in LIGER_MODEL_TYPES:  # other models it leaves as they are
-        return LIGER
-    return FULL
+    if run.label_smoothing_factor and run.trainer == "transformers":
+        return SMOOTHED
+    kernels = liger_parts(run, a.model_type)
+    return LIGER if "fused loss" in kernels else IN_PLACE if "loss" in kernels else FULL
 
 
 def _workspace(capability: tuple[int, int]) -> int:

@@ -7,13 +7,13 @@ from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.evaluation import evaluate
 from vramlint.memory.forward_only import embedded, generate, score
 from vramlint.memory.layers import Layers, gradient_of
-from vramlint.memory.loss import Leave, loss_in_chunks, loss_in_full, loss_of_trl
+from vramlint.memory.loss import Leave, loss_in_chunks, loss_in_full, loss_of_trl, loss_smoothed
 from vramlint.memory.operations import dropout, norm
 from vramlint.memory.optimizer_states import states_of
 from vramlint.memory.parameters import Weight
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Tape
-from vramlint.memory.trainers import CLASSIFIER, FULL, FUSED, LIGER
+from vramlint.memory.trainers import CLASSIFIER, FULL, FUSED, IN_PLACE, LIGER, SMOOTHED
 from vramlint.memory.updates import step as update
 from vramlint.memory.used_gradients import UsedGradients
 
@@ -113,9 +113,12 @@ def _loss(plan: Plan, graph: Graph, normed: Tensor, leave: Leave) -> tuple[Tenso
         return _classified(plan, graph, normed, leave)
     embedding = next(weight for weight in plan.weights if weight.name == "embedding")
     trained = any(w.trained for w in plan.weights if w.name == "head") or (a.tie_word_embeddings and embedding.trained)
-    if plan.loss == FULL:
+    if plan.loss == SMOOTHED:
+        return loss_smoothed(graph, setting, normed, a.vocab_size, plan.head, trained, plan.block.final_softcap, leave)
+    if plan.loss in (FULL, IN_PLACE):
         return loss_in_full(
             graph, setting, normed, a.vocab_size, plan.head, trained, plan.block.final_softcap, leave,
+            in_place=plan.loss == IN_PLACE,
         )
     if plan.loss == LIGER:
         gradient = loss_in_chunks(graph, setting, normed, a.vocab_size, plan.head, trained, leave)

@@ -33,6 +33,8 @@ class Plan:
     """Those that each layer's router chooses from."""
     runs_ahead: bool = False
     """Whether the end of a layer's backward may run before a checkpoint plays the layer again."""
+    keeps_inputs: bool = False
+    """Whether 8-bit layers keep their inputs beside what a checkpoint intercepts."""
     course: Course = WHOLE
     """What the trainer runs around the forward pass that is trained on."""
     evaluation: tuple[int, int, str] | None = None

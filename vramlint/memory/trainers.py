@@ -10,8 +10,9 @@ from vramlint.memory.parameters import Weight
 from vramlint.run import Run
 
 POLICY, REFERENCE = "policy", "reference"
-FUSED, FULL, LIGER, CLASSIFIER = "trl", "full", "liger", "classifier"
-"""How the loss is computed: TRL's fused head, the logits in full, Liger's chunks, a classifier's one logit."""
+FUSED, FULL, LIGER, CLASSIFIER, IN_PLACE, SMOOTHED = "trl", "full", "liger", "classifier", "in place", "smoothed"
+"""How the loss is computed: TRL's fused head, the logits in full, Liger's chunks, a classifier's one logit, Liger's loss over
+the logits in full, whose gradient takes their place, the Trainer's own with smoothed labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,10 @@ def weights_of(run: Run, architecture: Architecture, course: Course, base: tuple
         return weights
     if run.use_peft:
         return weights + tuple(
-            replace(weight, name=f"reference {weight.name}", dtype="float32", trained=False)
+            replace(
+                weight, name=f"reference {weight.name}", trained=False,
+                dtype="float32" if ".lora_" in weight.name else weight.dtype,
+            )
             for weight in weights if weight.role == "adapters"
         )
     return weights + tuple(replace(weight, name=f"reference {weight.name}", trained=False) for weight in weights)
