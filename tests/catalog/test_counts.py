@@ -5,7 +5,7 @@ from __future__ import annotations
 from vramlint.catalog.models import all_models, architecture_of_entry
 from vramlint.memory.blocks import block_of
 from vramlint.memory.inventory import inventory
-from vramlint.memory.parameters import projections_of
+from vramlint.memory.stacks import stacks_of
 from vramlint.run import Run
 
 NOT_SIMULATED = {
@@ -25,7 +25,7 @@ def test_every_entry_that_is_simulated_has_as_many_parameters_as_published() -> 
         if block is None or architecture.parameters is None:
             continue
         simulated += 1
-        weights = inventory(architecture, block, projections_of(architecture, block, run), run, "bfloat16", "float32")
+        weights = inventory(architecture, block, stacks_of(run, architecture, block), run, "bfloat16", "float32")
         counted = sum(weight.elements * weight.count for weight in weights)
         if counted != architecture.parameters:
             differing[entry["id"]] = counted - architecture.parameters

@@ -125,7 +125,7 @@ def _biases(model_type: str, fields: Mapping[str, Any]) -> tuple[bool, bool]:
         return built_in
     both = bool(fields.get("attention_bias", fields.get("use_bias", False)))
     # The output projection of glm and glm4 never has one (transformers 5.17, modeling_glm.py and modeling_glm4.py).
-    return both or bool(fields.get("use_qkv_bias")), both and model_type not in ("glm", "glm4")
+    return both or bool(fields.get("use_qkv_bias")), both and model_type not in ("glm", "glm4", "glm4_moe")
 
 
 def _dropout(fields: Mapping[str, Any], *names: str) -> float:

@@ -31,14 +31,14 @@ class Operation:
     """One recorded operation: what its backward needs and makes."""
 
     __slots__ = (
-        "inputs", "others", "output", "overwrites", "passes", "pieces", "saved", "saves_nothing", "temporary", "weights",
-        "weights_first",
+        "inputs", "others", "output", "overwrites", "passes", "pieces", "saved", "saves_first", "saves_nothing", "temporary",
+        "weights", "weights_first",
     )
 
     def __init__(
         self, output: Tensor, inputs: tuple[Tensor, ...], saved: tuple[Tensor, ...], passes: bool, temporary: int,
         weights: tuple[tuple[str, int, int, int], ...], pieces: int = 1, overwrites: bool = False,
-        weights_first: bool = False, saves_nothing: bool = False,
+        weights_first: bool = False, saves_nothing: bool = False, saves_first: bool = False,
     ) -> None:
         self.output = output
         self.others: tuple[Tensor, ...] = ()  # outputs beside that one
@@ -51,13 +51,15 @@ class Operation:
         self.overwrites = overwrites
         self.weights_first = weights_first
         self.saves_nothing = saves_nothing
+        self.saves_first = saves_first
 
 
 class Graph:
     """Records operations in order and plays their backward. `recording` is off where no gradient is wanted."""
 
     __slots__ = (
-        "beside", "cache", "gradients", "keeps_beside", "operations", "recording", "returned", "stops_at", "tape", "uses",
+        "beside", "cache", "gradients", "hooked", "keeps_beside", "operations", "recording", "returned", "stops_at", "tape",
+        "uses",
     )
 
     def __init__(self, tape: Tape, uses: Callable[[str, Block, int], bool] | None = None) -> None:
@@ -65,6 +67,7 @@ class Graph:
         self.uses = uses  # takes each gradient of a weight (its name, its memory and size) unless it gives False
         self.operations: list[Operation] = []
         self.recording = True
+        self.hooked = False  # whether saved tensors come out of a checkpoint's hooks, and go before gradients are cast
         self.stops_at = NEVER  # after so many operations nothing is computed any more
         self.gradients: dict[str, Block] = {}
         self.cache: list[Tensor] = []
@@ -86,10 +89,11 @@ class Graph:
         made = Tensor(None, shape, tensor.dtype, tensor.needs_grad, self.hold(tensor))
         return self.record(made, (tensor,))
 
-    def split(self, tensor: Tensor, count: int) -> tuple[Tensor, ...]:
-        """`chunk` along the last dimension: views, whose gradients one `cat` makes whole when all of them are there."""
-        shape = (*tensor.shape[:-1], tensor.shape[-1] // count)
-        parts = tuple(Tensor(None, shape, tensor.dtype, tensor.needs_grad, self.hold(tensor)) for _ in range(count))
+    def split(self, tensor: Tensor, widths: tuple[int, ...]) -> tuple[Tensor, ...]:
+        """`split` along the last dimension: views, whose gradients one `cat` makes whole when all of them are there."""
+        parts = tuple(
+            Tensor(None, (*tensor.shape[:-1], width), tensor.dtype, tensor.needs_grad, self.hold(tensor)) for width in widths
+        )
         self.record(parts[0], (tensor,))
         if parts[0].needs_grad:
             self.operations[-1].others = parts[1:]
@@ -114,14 +118,15 @@ class Graph:
     def record(
         self, output: Tensor, inputs: tuple[Tensor, ...], *, saved: tuple[Tensor, ...] = (), passes: bool = False,
         temporary: int = 0, weights: tuple[tuple[str, int, int, int], ...] = (), pieces: int = 1, overwrites: bool = False,
-        weights_first: bool = False, saves_nothing: bool = False, beside: Tensor | None = None,
+        weights_first: bool = False, saves_nothing: bool = False, saves_first: bool = False, beside: Tensor | None = None,
     ) -> Tensor:
         """Note an operation; saved tensors are held until its backward.
 
         `passes`: the gradient goes through unchanged. `temporary`: bytes that its backward needs for a moment, in `pieces`.
         `weights`: (name, bytes of the gradient as computed, bytes as kept, elements) of each trained parameter;
         their gradients come before those of the inputs where `weights_first` (mm's backward; addmm's the other way round).
-        `saves_nothing`: its backward asks for no tensor that a checkpoint keeps, not even a weight.
+        `saves_nothing`: its backward asks for no tensor that a checkpoint keeps, not even a weight. `saves_first`: all that it
+        saves goes into it, so that a checkpoint that is played again no further than here does not compute it.
         `beside`: what it keeps where no checkpoint intercepts it. The first forward under a checkpoint (`keeps_beside`) collects
         that in `beside`, and the graph of the layer played again is given it there instead of its own.
         """
@@ -133,7 +138,10 @@ class Graph:
             for tensor in saved:
                 tensor.refs += 1
             self.operations.append(
-                Operation(output, wanted, saved, passes, temporary, weights, pieces, overwrites, weights_first, saves_nothing),
+                Operation(
+                    output, wanted, saved, passes, temporary, weights, pieces, overwrites, weights_first, saves_nothing,
+                    saves_first,
+                ),
             )
         return output
 
@@ -174,7 +182,8 @@ class Graph:
             self._backward_of(operation, gradients)
             count += 1
         if count:
-            self.stops_at = len(pattern.operations) - count
+            last = len(pattern.operations) - count
+            self.stops_at = last - (1 if last and pattern.operations[last - 1].saves_first else 0)
         return count
 
     def after(self, pattern: Graph, count: int, gradients: dict[int, Tensor]) -> dict[int, Tensor]:

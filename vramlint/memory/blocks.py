@@ -16,7 +16,7 @@ class BlockShape:
     `sandwich`: norms after attention and mlp too. `post_only`: norms only there.
     `parallel`: attention and mlp read the same input. `attention_softcap`: eager attention caps its scores by a tanh.
     `partial_rope`: positions on some of each head, put together by `cat`, whose layout the attention's output then copies.
-    `names`: the projections' module names.
+    `latent`: MLA, whose widths the config has. `names`: the projections' module names (of the rest of the layer with MLA).
     """
 
     norm: str = "rms"
@@ -38,7 +38,13 @@ class BlockShape:
     embedding_norm: bool = False
     conv1d: bool = False
     experts: ExpertShape | None = None
+    latent: bool = False
     names: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+    @property
+    def attention_names(self) -> tuple[str, ...]:
+        """Those of `names` that are projections of attention."""
+        return () if self.latent else self.names[:2 if self.qkv == "fused" else 4]
 
 
 LLAMA = BlockShape()
@@ -82,7 +88,13 @@ BLOCKS: dict[str, BlockShape] = {
     "olmoe": replace(MIXTURE, qk_norm="full", experts=ExpertShape(adapts=AS_QWEN)),
     "granitemoe": replace(MIXTURE, scaled_residual=True, scaled_embedding=True,
                           experts=ExpertShape(router="chosen", scores="input")),
-    "phimoe": replace(MIXTURE, norm="layer", lm_head_bias=True, experts=ExpertShape(router="mixer")),
+    "deepseek_v3": replace(MIXTURE, latent=True, names=SHARED_NAMES[4:],
+                           experts=ExpertShape(router="sigmoid", shared="plain", adapts=AS_QWEN)),
+    "deepseek_v2": replace(MIXTURE, latent=True, names=SHARED_NAMES[4:],
+                           experts=ExpertShape(router="wide", shared="plain", scores="float32", adapts=AS_QWEN)),
+    "glm4_moe": replace(MIXTURE, partial_rope=True, names=SHARED_NAMES,
+                        experts=ExpertShape(router="sigmoid", shared="plain", adapts=AS_QWEN)),
+    "phimoe": replace(MIXTURE, norm="layer", lm_head_bias=True, experts=ExpertShape(router="mixer", scores="autocast")),
 }
 
 
@@ -93,6 +105,8 @@ def block_of(architecture: Architecture) -> BlockShape | None:
     normed = extra.get("use_qk_norm") or extra.get("qk_layernorm") or extra.get("qk_norm") == "per-head-layernorm"
     if narrow or (normed and architecture.model_type in ("cohere", "stablelm")):
         return None
+    if architecture.model_type == "glm4_moe" and extra.get("use_qk_norm", extra.get("qk_norm") == "head"):
+        return replace(BLOCKS["glm4_moe"], qk_norm="head")
     if extra.get("mlp_only_layers") or extra.get("decoder_sparse_step", 1) != 1:  # some layers without experts
         return None
     return BLOCKS.get(architecture.model_type)

@@ -11,9 +11,10 @@ class ExpertShape:
     """The feed-forward part of a layer with experts.
 
     `router`: how the weights of the chosen experts are found: softmax (of all logits, in fp32), chosen (a softmax of those
-    chosen), sigmoid, or mixer (phimoe's sparsemixer). `scores`: the dtype of those weights: own (of the logits), input (of the
-    hidden states) or float32. `shared`: experts that every token goes to: gated (by a linear layer to one number), or
-    plain (added after the others).
+    chosen), sigmoid or wide (on a cast of the hidden states to fp32, a softmax), or mixer (phimoe's sparsemixer).
+    `scores`: the dtype of those weights: own (of the logits), input (of the hidden states), float32, or autocast (float32
+    under autocast, else own). `shared`: experts that every token goes to: gated (by a linear layer to one number), or plain
+    (added after the others).
     `adapts`: the names under which peft 0.21 puts LoRA on the fused parameters (utils/transformers_weight_conversion.py,
     `_MOE_TARGET_MODULE_MAPPING`): router, gate and up projection, down projection; empty where it does not.
     """

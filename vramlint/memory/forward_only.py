@@ -33,7 +33,7 @@ def embedded(plan: Plan, graph: Graph) -> tuple[Tensor, list[Tensor]]:
 def score(plan: Plan, tape: Tape, who: str) -> None:
     """The log-probabilities of a micro batch by the policy or the reference, which is the base where adapters are trained."""
     if who == REFERENCE and not plan.course.held_copy:
-        plan = replace(plan, projections=tuple(replace(each, adapted=False) for each in plan.projections))
+        plan = replace(plan, stacks=tuple(stack.without_adapters() for stack in plan.stacks))
     phase, tape.phase = tape.phase, f"forward of the {who}"
     forward(plan, tape, FUSED)
     tape.phase = phase
@@ -67,7 +67,7 @@ def _fused(plan: Plan, graph: Graph, last: Tensor) -> None:
     picked = graph.tensor((scored, width), last.dtype, "last hidden states of the scored tokens")
     tokens = min(scored, TRL_TOKENS)
     part = min(plan.architecture.vocab_size, TRL_VOCABULARY)
-    tile = [graph.tensor((tokens, part), compute, "logits of one tile", part="logits")]
+    tile = [graph.tensor((tokens, TRL_VOCABULARY), compute, "logits of one tile", part="logits")]
     if last.dtype != compute:
         tile.append(graph.tensor((tokens, width), compute, "hidden states of one tile"))
     if plan.head != compute:

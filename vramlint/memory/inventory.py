@@ -6,7 +6,8 @@ from vramlint.catalog import Architecture
 from vramlint.dataclass import replace
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.experts import Experts
-from vramlint.memory.parameters import Projection, Weight, norm_sizes, routed_experts
+from vramlint.memory.parameters import Projection, Weight, norm_sizes
+from vramlint.memory.stacks import Stack
 from vramlint.run import Run
 
 END_MODULES = {
@@ -16,7 +17,7 @@ END_MODULES = {
 
 
 def inventory(
-    architecture: Architecture, block: BlockShape, projections: tuple[Projection, ...], run: Run, dtype: str, adapter: str,
+    architecture: Architecture, block: BlockShape, stacks: tuple[Stack, ...], run: Run, dtype: str, adapter: str,
 ) -> list[Weight]:
     """Every parameter on the card, alike ones counted together."""
     a, layers = architecture, architecture.num_hidden_layers
@@ -36,7 +37,17 @@ def inventory(
     final = {"olmo": 0, "cohere": 1}.get(a.model_type, 2) if block.norm == "layer" else 1
     if final:
         found.append(Weight("final norm", (a.hidden_size,), outer, trained, final))
-    for projection in projections:
+    for stack in stacks:
+        found += _projections(stack, run, (dtype, outer, adapter), trained, bits)
+        if stack.experts is not None:
+            found += _experts(stack.experts, run, outer, adapter, stack.count)
+    return found
+
+
+def _projections(stack: Stack, run: Run, dtypes: tuple[str, str, str], trained: bool, bits: int) -> list[Weight]:
+    """The linear layers of a stack; `dtypes`: of the weights, of what is not quantised, of LoRA's matrices."""
+    (dtype, outer, adapter), layers, found = dtypes, stack.count, []
+    for projection in stack.projections:
         shape = (projection.outputs, projection.inputs)
         found.append(Weight(projection.name, shape, dtype, trained and not bits, layers, bits))
         if bits == 4:
@@ -53,8 +64,7 @@ def inventory(
             if run.use_dora:
                 name = f"{projection.name}.lora_magnitude"
                 found.append(Weight(name, (projection.outputs,), adapter, True, layers, role="adapters"))
-    experts = routed_experts(a, block, run)
-    return found if experts is None else found + _experts(experts, run, outer, adapter, layers)
+    return found
 
 
 def _ends(a: Architecture, run: Run, dtype: str, copied: str) -> list[Weight]:

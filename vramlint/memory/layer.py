@@ -7,6 +7,8 @@ from vramlint.dataclass import replace
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.experts import Experts
+from vramlint.memory.latent import latent_of
+from vramlint.memory.latent_attention import latent_attention
 from vramlint.memory.linear import linear
 from vramlint.memory.operations import Setting, activation, add, attention, dropout, multiply, norm, rope
 from vramlint.memory.parameters import Projection
@@ -37,7 +39,7 @@ class Layer:
 
     def _played(self, graph: Graph, hidden: Tensor, mask: Tensor | None, name: str) -> Tensor:
         block, width = self._block, self._architecture.hidden_size
-        count = 4 if block.qkv == "split" else 2
+        count = len(self._projections) - len(block.names) + len(block.attention_names)
         attends, feeds = self._projections[:count], self._projections[count:]
         if block.parallel:
             return self._parallel(graph, hidden, mask, name, attends, feeds)
@@ -96,6 +98,12 @@ class Layer:
     ) -> Tensor:
         """Projections, positions, attention, output projection; takes over `hidden`."""
         a, setting, block = self._architecture, self._setting, self._block
+        latent = latent_of(a) if block.latent else None
+        if latent is not None:
+            return latent_attention(
+                graph, setting, latent, a.num_attention_heads, hidden, mask, name, projections,
+                in_complex=a.model_type == "deepseek_v2", dropped=a.attention_dropout,
+            )
         *inputs, output = projections
         made = [linear(graph, setting, hidden, p, f"{name}.{p.name}.in") for p in inputs]
         if block.qkv == "fused":

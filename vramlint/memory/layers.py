@@ -22,10 +22,27 @@ def gradient_of(tape: Tape, weight: Weight) -> Block:
     return tape.allocate(size, "gradients", f"gradient of {weight.name}", weight.shape, weight.dtype, weight.count)
 
 
-class Layers:
-    """The decoder's layers: the first and the last are played, those between are counted from what the last left.
+class Played:
+    """One layer that is played, for itself and for the `between` like ones before it."""
 
-    Not from the first: what comes into that needs no gradient where only adapters are trained, and saves less.
+    __slots__ = ("between", "graph", "kept", "layer", "out", "pattern", "source", "span")
+
+    def __init__(self, layer: Layer, between: int) -> None:
+        self.layer = layer
+        self.between = between
+        self.graph: Graph | None = None
+        self.source: Tensor | None = None
+        self.out: Tensor | None = None
+        self.kept: list[Block] = []  # what the layers between leave
+        self.span: Span | None = None
+        self.pattern: Graph | None = None
+
+
+class Layers:
+    """The decoder's layers: the first and the last of each kind are played, those between are counted from what that left.
+
+    Not from the first: what comes into that needs no gradient where only adapters are trained, and saves less, and its
+    backward comes when all gradients of its kind are there.
     Without `records` nothing is kept for a backward pass.
     """
 
@@ -39,54 +56,52 @@ class Layers:
         self._records = records and not plan.checkpointing
         self._tape = tape
         self._mask = masks[-1] if plan.setting.masks.used else None
-        self._layer = Layer(plan.architecture, plan.block, plan.projections, plan.setting, plan.experts)
-        self._count = plan.architecture.num_hidden_layers
-        self._graphs: list[Graph] = []
-        self._inputs: list[Tensor] = []
-        self._outputs: list[Tensor] = []
-        self._between: list[Block] = []
+        self._played: list[Played] = []
         self._casts: list[Block] = []
-        self._span: Span | None = None
-        self._pattern: Graph | None = None
+        for stack in plan.stacks:
+            layer = Layer(plan.architecture, stack.block, stack.projections, plan.setting, stack.experts)
+            self._played.append(Played(layer, 0))
+            if stack.count > 1:
+                self._played.append(Played(layer, stack.count - 2))
 
     def forward(self, hidden: Tensor) -> Tensor:
         """The output of the last layer; takes over `hidden`."""
-        hidden = self._forward_one(hidden, first=True)
-        if self._count > 1:
-            hidden = self._forward_one(hidden, first=False)
+        for played in self._played:
+            hidden = self._forward_one(played, hidden)
         return hidden
 
     def end_autocast(self) -> None:
         """Drop the weight casts that autocast kept."""
-        for graph in self._graphs:
-            graph.end_autocast()
+        for played in self._played:
+            if played.graph is not None:
+                played.graph.end_autocast()
         self._tape.free_all(self._casts)
         self._casts.clear()
 
-    def _forward_one(self, hidden: Tensor, *, first: bool) -> Tensor:
+    def _forward_one(self, played: Played, hidden: Tensor) -> Tensor:
         tape = self._tape
         graph = Graph(tape, self._uses)
         graph.recording = self._records
         graph.keeps_beside = self._checkpointing and self._plan.keeps_inputs
         before, begin, total = tape.alive(), len(tape.played), tape.current
-        self._inputs.append(hidden)
         source = hidden.block
         needs = hidden.needs_grad
-        if self._checkpointing:
-            graph.hold(hidden)
-        out = self._layer.forward(graph, hidden, self._mask, "layer")
+        played.source = hidden
+        graph.hold(hidden)  # the model's own variable until the layer returns, and what a checkpoint keeps
+        out = played.layer.forward(graph, hidden, self._mask, "layer")
+        if not self._checkpointing:
+            graph.drop(hidden)
         if self._checkpointing:
             out.needs_grad = needs or self._plan.setting.trained
-        self._graphs.append(graph)
-        self._outputs.append(out)
-        if not first and self._count > 2:
+        played.graph, played.out = graph, out
+        if played.between:
             after = tape.alive()
             created = [block for key, block in after.items() if key not in before]
             if source is not None and id(source) not in after:
                 created = [block for block in created if block is not out.block]
             # Without checkpointing the graph has saved them besides, and they stay.
             casts = {id(tensor.block) for tensor in graph.cache if tensor.refs == 1}
-            between = self._count - 2
+            between = played.between
             if self._plan.offloads:
                 between = min(STASHED, between) if self._checkpointing else 0
             clones = [
@@ -95,10 +110,10 @@ class Layers:
             ]
             # The layers between come before the last one: what they leave is there while that is played.
             tape.stand_in(begin, total, before, clones)
-            self._span = tape.like(begin + len(clones), self._count - 2, source, out.block)
-            self._span.keeps = between
+            played.span = tape.like(begin + len(clones), played.between, source, out.block)
+            played.span.keeps = between
             for block, clone in zip(created, clones, strict=False):
-                (self._casts if id(block) in casts else self._between).append(clone)
+                (self._casts if id(block) in casts else played.kept).append(clone)
         return out
 
     def backward(self, gradient: Tensor, accumulates: bool) -> None:
@@ -106,18 +121,18 @@ class Layers:
         tape = self._tape
         tape.phase = "backward of the layers"
         received: Tensor | None = gradient
-        for position in reversed(range(len(self._inputs))):
+        for played in reversed(self._played):
             before, begin = tape.alive(), len(tape.played)
             coming = received.block if received is not None else None
-            received = self._backward_one(position, received, accumulates)
-            if position == len(self._inputs) - 1 and self._count > 2:
+            received = self._backward_one(played, received, accumulates)
+            if played.between:
                 going = received.block if received is not None else None
-                tape.like(begin, self._count - 2, coming, going, self._span)
-                tape.free_all(self._between)
+                tape.like(begin, played.between, coming, going, played.span)
+                tape.free_all(played.kept)
                 made = [b for key, b in tape.alive().items() if key not in before and b.part == "gradients"]
                 for block in made if self._uses is None else ():
                     tape.allocate(
-                        block.size, "gradients", block.what, block.shape, block.dtype, block.count * (self._count - 2),
+                        block.size, "gradients", block.what, block.shape, block.dtype, block.count * played.between,
                         stands_in=True,
                     )
             if received is None:
@@ -132,22 +147,24 @@ class Layers:
                 # place where the head's is nobody else's: a cast of it, or what TRL's fused head returns.
                 tape.free_all([own, gradient_of(tape, embedding)])
 
-    def _backward_one(self, position: int, gradient: Tensor | None, accumulates: bool) -> Tensor | None:
-        graph, source, out = self._graphs[position], self._inputs[position], self._outputs[position]
-        if gradient is None:
+    def _backward_one(self, played: Played, gradient: Tensor | None, accumulates: bool) -> Tensor | None:
+        graph, source, out = played.graph, played.source, played.out
+        if gradient is None or graph is None or source is None:
             return None
         gradients = {id(out): gradient}
         if self._checkpointing:
             graph, kept = Graph(self._tape, self._uses), graph.beside
             graph.beside = kept
+            graph.hooked = self._plan.runs_ahead
             pattern, done = None, 0
             if self._plan.runs_ahead:
-                pattern, last = self._recorded(source)
+                pattern, last = self._recorded(played, source)
                 gradients = {id(last): gradient}
                 done = graph.ahead(pattern, gradients)
             again = Tensor(None, source.shape, source.dtype, True)
-            out = self._layer.forward(graph, again, self._mask, "layer")
-            graph.drop(out)
+            out = played.layer.forward(graph, again, self._mask, "layer")
+            if self._plan.runs_ahead:
+                graph.drop(out)
             gradients = graph.after(pattern, done, gradients) if pattern is not None and done else {id(out): gradient}
             source_after = again
         else:
@@ -158,14 +175,16 @@ class Layers:
         graph.end_autocast()
         if self._checkpointing:
             graph.drop(source)
+            if not self._plan.runs_ahead and out is not None:  # a variable of the reentrant checkpoint's own backward
+                graph.drop(out)
         return made.get(id(source_after))
 
-    def _recorded(self, source: Tensor) -> tuple[Graph, Tensor]:
+    def _recorded(self, played: Played, source: Tensor) -> tuple[Graph, Tensor]:
         """A layer as it will be recorded when it is played again, on a tape of its own, and its output."""
-        if self._pattern is None:
-            self._pattern = Graph(Tape())
-            self._layer.forward(self._pattern, Tensor(None, source.shape, source.dtype, True), self._mask, "layer")
-        return self._pattern, self._pattern.operations[-1].output
+        if played.pattern is None:
+            played.pattern = Graph(Tape())
+            played.layer.forward(played.pattern, Tensor(None, source.shape, source.dtype, True), self._mask, "layer")
+        return played.pattern, played.pattern.operations[-1].output
 
 
 class Everything(dict[str, Block]):

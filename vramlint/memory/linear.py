@@ -164,7 +164,7 @@ def plain_linear(
         saved.append(weight)
     made = graph.tensor((*hidden.shape[:-1], outputs), compute, "output of a projection")
     weights = ((name, inputs * outputs * BYTES[compute], inputs * outputs * BYTES[dtype], 1),) if trained else ()
-    graph.record(made, (source,), saved=tuple(saved), weights=weights, weights_first=True)
+    graph.record(made, (source,), saved=tuple(saved), weights=weights, weights_first=True, saves_first=True)
     graph.drop(source)
     if weight is not None:
         graph.drop(weight)

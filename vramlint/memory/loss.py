@@ -239,7 +239,8 @@ def _trl_tile(graph: Graph, tokens: int, shape: tuple[int, int], dtype: str, com
     """What one tile of TRL's fused head takes: its logits, and what has to be cast: its tokens, two pieces of the head."""
     vocabulary, width = shape
     first = min(vocabulary, TRL_VOCABULARY)
-    made = [graph.tensor((tokens, first), compute, "logits of one tile", part="logits", needs_grad=False)]
+    # One buffer of the whole tile, however small the vocabulary is.
+    made = [graph.tensor((tokens, TRL_VOCABULARY), compute, "logits of one tile", part="logits", needs_grad=False)]
     if dtype != compute:
         made.append(graph.tensor((tokens, width), compute, "hidden states of one tile", needs_grad=False))
     if head != compute:

@@ -129,11 +129,12 @@ def rope(graph: Graph, hidden: Tensor) -> Tensor:
 
 def attention(
     graph: Graph, setting: Setting, query: Tensor, key: Tensor, value: Tensor, heads: int, groups: int, mask: Tensor | None,
-    *, softcap: bool = False, dropped: float = 0.0,
+    *, softcap: bool = False, dropped: float = 0.0, width: int = 0,
 ) -> Tensor:
-    """Attention proper; takes over its three inputs. Shapes: batch × length × width."""
+    """Attention proper; takes over its three inputs. Shapes: batch × length × width; `width` is the output's where it differs."""
     compute = setting.autocast or query.dtype
-    batch, length, width = query.shape
+    batch, length, _ = query.shape
+    width = width or query.shape[-1]
     repeats = setting.attention == "eager" or mask is not None or (
         setting.attention == "sdpa" and "keys-repeated-in-sdpa" in setting.facts
     )

@@ -9,6 +9,7 @@ from vramlint.dataclass import dataclass
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.dtypes import BYTES
 from vramlint.memory.experts import Experts, experts_of
+from vramlint.memory.latent import latent_names, latent_norms, latent_of, latent_rows
 from vramlint.run import Run
 
 
@@ -52,7 +53,10 @@ def projections_of(architecture: Architecture, block: BlockShape, run: Run) -> t
     hidden, query = a.hidden_size, a.num_attention_heads * a.head_dim
     key, inner = a.num_key_value_heads * a.head_dim, a.intermediate_size
     qkv, out, mlp = a.attention_bias, a.attention_output_bias, _mlp_bias(a)
-    if block.qkv == "fused":
+    latent = latent_of(a) if block.latent else None
+    if latent is not None:
+        rows = latent_rows(a, latent)
+    elif block.qkv == "fused":
         rows = [(hidden, query + 2 * key, qkv), (query, hidden, out)]
     else:
         rows = [(hidden, query, qkv), (hidden, key, qkv), (hidden, key, qkv), (query, hidden, out)]
@@ -69,7 +73,7 @@ def projections_of(architecture: Architecture, block: BlockShape, run: Run) -> t
     moved = block.experts.adapts if block.experts else ()
     return tuple(
         Projection(name, *row, adapted=name not in moved and _matches(name, targets))
-        for name, row in zip(block.names, rows, strict=True)
+        for name, row in zip((*(latent_names(latent) if latent else ()), *block.names), rows, strict=True)
     )
 
 
@@ -123,6 +127,9 @@ def norm_sizes(architecture: Architecture, block: BlockShape) -> list[int]:
         sizes = sizes * (1 if architecture.model_type in ("cohere", "cohere2") else 2)
     if block.norm == "layer" and architecture.model_type == "olmo":
         sizes = []
+    latent = latent_of(architecture) if block.latent else None
+    if latent is not None:
+        sizes += latent_norms(latent)
     if block.qk_norm == "head":
         sizes += [architecture.head_dim] * 2
     elif block.qk_norm == "full":

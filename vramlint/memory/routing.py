@@ -36,7 +36,7 @@ def routed(graph: Graph, setting: Setting, experts: Experts, hidden: Tensor, nam
     masked = graph.view(selected, selected.shape)  # in place, but its gradient is another
     up = _grouped(graph, setting, experts, masked, "gate_up", up_weight, f"{name}.gate_up")
     up = _masked(graph, up)
-    gate, upper = graph.split(up, 2)
+    gate, upper = graph.split(up, (experts.inner, experts.inner))
     active = activation(graph, setting, gate, experts.kind)
     inner = multiply(graph, active, upper, "gated hidden states")
     graph.drop(gate, upper, up, active)
@@ -46,13 +46,13 @@ def routed(graph: Graph, setting: Setting, experts: Experts, hidden: Tensor, nam
     weighted = _weighted(graph, down, scores)
     back = _indices(graph, pairs)
     ordered = graph.tensor(weighted.shape, weighted.dtype, "outputs of experts in the order of tokens")
-    graph.record(ordered, (weighted,), saved=(back,))
+    graph.record(ordered, (weighted,), saved=(back,), saves_first=True)
     graph.drop(weighted)
     # autocast sums in fp32
     total = graph.tensor(
         (*hidden.shape[:-1], experts.width), "float32" if setting.autocast else ordered.dtype, "sum of the experts' outputs",
     )
-    graph.record(total, (ordered,), passes=True, saves_nothing=True)
+    graph.record(total, (ordered,), saves_nothing=True)  # expanded to all pairs, which `view` copies
     made = cast(graph, total, hidden.dtype, "output of the experts")
     graph.drop(
         total, ordered, back, down, masked, selected, mask, order, place, sorted_ids, scores, ids, logits,
@@ -78,6 +78,7 @@ def with_shared(
         product = graph.tensor(shared.shape, shared.dtype, "output of the shared expert, weighted")
         graph.record(
             product, (share, shared), saved=(share, shared), temporary=prod(shared.shape) * BYTES[shared.dtype],
+            saves_first=True,
         )
         graph.drop(share, shared)
         shared = product
@@ -107,11 +108,15 @@ def _route(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The router: its logits, the weights of the chosen experts, and which they are."""
     learns = setting.trained or "router" in experts.adapted
+    wide = cast(graph, hidden, "float32" if experts.shape.router in ("sigmoid", "wide") else hidden.dtype, "input of the router")
     logits = plain_linear(
-        graph, setting, hidden, experts.width, experts.count, setting.norm_weight, setting.trained, f"{name}.router",
+        graph, setting, wide, experts.width, experts.count, setting.norm_weight, setting.trained, f"{name}.router",
         keeps_input=learns,
     )
-    dtype = {"own": logits.dtype, "input": hidden.dtype, "float32": "float32"}[experts.shape.scores]
+    graph.drop(wide)
+    dtype = {"own": logits.dtype, "input": hidden.dtype, "float32": "float32", "autocast": "float32"}[experts.shape.scores]
+    if experts.shape.scores == "autocast" and not setting.autocast:
+        dtype = logits.dtype
     few = (tokens, experts.chosen)
     ids = _indices(graph, prod(few))
     if experts.shape.router == "chosen":
@@ -123,6 +128,14 @@ def _route(
         chances = graph.tensor(few, "float32", "weights of the chosen experts in fp32")
         graph.record(chances, (best,), saved=(chances,))
         graph.drop(best)
+    elif experts.shape.router == "sigmoid":
+        every = graph.tensor(logits.shape, logits.dtype, "chances of the experts")
+        graph.record(every, (logits,), saved=(every,))
+        shifted = [graph.tensor(logits.shape, "float32", "chances with a bias", needs_grad=False) for _ in range(3)]
+        graph.drop(*shifted)
+        chances = graph.tensor(few, every.dtype, "weights of the chosen experts")
+        graph.record(chances, (every,), saved=(ids,))
+        graph.drop(every)
     else:
         upper = cast(graph, logits, "float32", "router logits in fp32")
         every = graph.tensor(upper.shape, "float32", "chances of the experts")
@@ -139,11 +152,11 @@ def _route(
 def _weighted(graph: Graph, down: Tensor, scores: Tensor) -> Tensor:
     dtype = promoted(down.dtype, scores.dtype)
     made = graph.tensor(down.shape, dtype, "weighted outputs of experts")
-    # The gradient of the weights is a product in full before it is summed up; another dtype is cast after that.
-    products = 1 if dtype == down.dtype else 2
-    return graph.record(
-        made, (down, scores), saved=(down, scores), temporary=prod(down.shape) * BYTES[dtype] * products, pieces=products,
-    )
+    # The gradient of the weights is a product in full before it is summed up. Another dtype is cast after that; under a
+    # checkpoint what was saved has gone by then, whose place it takes.
+    each = prod(down.shape) * BYTES[dtype]
+    more = 0 if dtype == down.dtype else each - (prod(down.shape) * BYTES[down.dtype] if graph.hooked else 0)
+    return graph.record(made, (down, scores), saved=(down, scores), temporary=each + more, saves_first=True)
 
 
 def _grouped(

@@ -14,8 +14,8 @@ from vramlint.memory.liger import liger_parts
 from vramlint.memory.masks import masks_of
 from vramlint.memory.operations import Setting
 from vramlint.memory.optimizers import optimizer_of
-from vramlint.memory.parameters import projections_of, routed_experts
 from vramlint.memory.refusals import refusal_of
+from vramlint.memory.stacks import stacks_of
 from vramlint.memory.step import play
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Moment, Tape
@@ -70,8 +70,8 @@ def _plan(
         a = without_dropout(a)
     quantized_trl = run.trainer.startswith("trl-") and bool(bits)
     adapter = "bfloat16" if quantized_trl else "float32" if run.autocast_adapter_dtype else dtype
-    projections = projections_of(a, block, run)
-    weights = tuple(inventory(a, block, projections, run, dtype, adapter))
+    stacks = stacks_of(run, a, block)
+    weights = tuple(inventory(a, block, stacks, run, dtype, adapter))
     weights = weights_of(run, a, course, weights)
     outer = next(weight.dtype for weight in weights if weight.name == "embedding")
     flash = run.attn_implementation in ("flash_attention_2", "flash_attention_3")
@@ -105,7 +105,7 @@ def _plan(
     if run.trainer in CLASSIFYING or saved_ends(run):  # the head shares nothing with the embedding
         a = replace(a, tie_word_embeddings=False)
     return Plan(
-        architecture=a, block=block, projections=projections, weights=weights, setting=setting,
+        architecture=a, block=block, stacks=stacks, weights=weights, setting=setting,
         optimizer=optimizer, checkpointing=checkpointing,
         loss=loss, course=course,
         evaluation=((1, eval_rows * eval_length) if flat else (eval_rows, eval_length)) + (evaluation_loss(run, loss),)
@@ -113,10 +113,10 @@ def _plan(
         accumulates=run.gradient_accumulation_steps > 1 and not optimizer.in_backward,
         embeds_gradient=not run.use_peft or checkpointing or "embedding" in saved_ends(run),
         # Elsewhere a layer ends in a weight that the checkpoint keeps.
-        runs_ahead=(bits == 4 or block.experts is not None) and not run.use_reentrant,
+        runs_ahead=not run.use_reentrant,
         keeps_inputs=bits == 8 and not run.use_reentrant, offloads=run.activation_offloading,
         head=next((weight.dtype for weight in weights if weight.name == "head"), outer),
-        workspace=_workspace(capability), experts=routed_experts(a, block, run),
+        workspace=_workspace(capability),
     )
 
 

@@ -68,6 +68,7 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     hidden = dropout(graph, hidden, float(str(a.extra.get("embd_pdrop") or 0)), "embedded tokens")
     hidden.needs_grad = plan.embeds_gradient
     outer = Layers(plan, tape, masks, uses=used.take if used else None)
+    given = graph.hold(hidden)  # `inputs_embeds`, a variable of the model's forward
     hidden = outer.forward(hidden)
     last = hidden
     normed = norm(graph, setting, hidden, plan.block.norm, "final norm", a.hidden_size)
@@ -76,6 +77,7 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     def leave() -> None:
         """The model's forward has returned: what the trainer runs before the backward comes here."""
         outer.end_autocast()
+        graph.drop(given)
         if plan.loss in (FUSED, LIGER):
             graph.drop(normed)
         for who in plan.course.between:

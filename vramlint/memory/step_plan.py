@@ -5,10 +5,10 @@ from __future__ import annotations
 from vramlint.catalog import Architecture
 from vramlint.dataclass import dataclass
 from vramlint.memory.blocks import BlockShape
-from vramlint.memory.experts import Experts
 from vramlint.memory.operations import Setting
 from vramlint.memory.optimizers import Optimizer
-from vramlint.memory.parameters import Projection, Weight
+from vramlint.memory.parameters import Weight
+from vramlint.memory.stacks import Stack
 from vramlint.memory.trainers import WHOLE, Course
 
 
@@ -18,7 +18,8 @@ class Plan:
 
     architecture: Architecture
     block: BlockShape
-    projections: tuple[Projection, ...]
+    stacks: tuple[Stack, ...]
+    """The decoder's layers from the first to the last; `block` is that of most of them."""
     weights: tuple[Weight, ...]
     setting: Setting
     optimizer: Optimizer
@@ -29,8 +30,6 @@ class Plan:
     head: str
     workspace: int
     offloads: bool = False
-    experts: Experts | None = None
-    """Those that each layer's router chooses from."""
     runs_ahead: bool = False
     """Whether the end of a layer's backward may run before a checkpoint plays the layer again."""
     keeps_inputs: bool = False
