@@ -105,7 +105,7 @@ def block_of(architecture: Architecture) -> BlockShape | None:
     normed = extra.get("use_qk_norm") or extra.get("qk_layernorm") or extra.get("qk_norm") == "per-head-layernorm"
     if narrow or (normed and architecture.model_type in ("cohere", "stablelm")):
         return None
-    if architecture.model_type == "glm4_moe" and extra.get("use_qk_norm", extra.get("qk_norm") == "head"):
+    if architecture.model_type == "glm4_moe" and (extra.get("use_qk_norm") or extra.get("qk_norm") == "head"):
         return replace(BLOCKS["glm4_moe"], qk_norm="head")
     if extra.get("mlp_only_layers") or extra.get("decoder_sparse_step", 1) != 1:  # some layers without experts
         return None
