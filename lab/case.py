@@ -20,7 +20,9 @@ DEFAULTS: dict[str, Any] = {
     "stack": "2026-11",  # which library versions: a name of STACKS; measured.versions says them
     "capability": "9.0",  # compute capability of the card; on a real card, whatever it has
     "trainer": "hf",  # hf | sft | dpo | reward | kto | grpo
-    "head": "causal-lm",  # causal-lm | seq-cls | masked-lm | seq2seq-lm; reward trains seq-cls whatever this says
+    "head": "causal-lm",  # causal-lm | seq-cls | token-cls | masked-lm | seq2seq-lm; reward trains seq-cls whatever this says
+    "labels": 2,  # num_labels of a classifier
+    "target": None,  # tokens of a seq2seq-lm's target; None: as many as seq
     "method": "full",  # full | lora | qlora (a base quantised to `bits`, and LoRA on it)
     "weights": "bfloat16",  # dtype the model is loaded in
     "amp": "bf16",  # bf16 | fp16 | none: TrainingArguments' mixed precision

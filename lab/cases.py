@@ -28,6 +28,9 @@ def run_of(case: Mapping[str, Any]) -> Run:
         dtype=c["weights"],
         attn_implementation=c["attn"],
         trainer=trainer,  # type: ignore[arg-type]
+        task=c["head"] if trainer == "transformers" and c["head"] != "causal-lm" else None,
+        num_labels=int(c["labels"]),
+        max_target_length=c["target"],
         prepare_model_for_kbit_training=quantized and bool(c["kbit_prepare"]),
         load_in_4bit=quantized and c["bits"] == 4,
         load_in_8bit=quantized and c["bits"] == 8,
@@ -46,7 +49,7 @@ def run_of(case: Mapping[str, Any]) -> Run:
         autocast_adapter_dtype=bool(c["autocast_adapters"]),
         unfrozen_parameters=tuple(c["unfrozen"]) if c["unfrozen"] else None,
         per_device_train_batch_size=int(c["batch"]),
-        per_device_eval_batch_size=int(c["eval_batch"] or c["batch"]),
+        per_device_eval_batch_size=min(int(c["eval_batch"]), int(c["eval_rows"])) if c["eval_batch"] else int(c["batch"]),
         gradient_accumulation_steps=int(c["grad_accum"]),
         max_length=int(c["seq"]),
         padding=bool(c["padded"]),  # every row says truly whether a mask was built: lab/data/README.md

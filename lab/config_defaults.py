@@ -22,7 +22,7 @@ def defaults_of(model_type: str, config_class: Any) -> dict[str, Any]:
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
     found = {name: getattr(text, name) for name in FIELDS if _plain(getattr(text, name, None))}
     # A class may fill a field from another one where it is not given; such a default must not outlive its source.
-    dependent = [name for name in ("num_key_value_heads", "head_dim", "layer_types", "moe_intermediate_size") if _depends(config_class, name)]
+    dependent = [name for name in ("num_key_value_heads", "head_dim", "layer_types", "moe_intermediate_size", "num_decoder_layers") if _depends(config_class, name)]
     return {
         "defaults": {name: value for name, value in found.items() if name not in dependent},
         "dependent": dependent,
@@ -38,7 +38,7 @@ def _depends(config_class: Any, name: str) -> bool:
         source = inspect.getsource(config_class)
     except OSError:
         return False
-    return f"self.{name} is None" in source or f"if {name} is None" in source
+    return f"self.{name} is None" in source or f"self.{name} is not None else" in source or f"if {name} is None" in source
 
 
 def _plain(value: Any) -> bool:

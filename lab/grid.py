@@ -28,6 +28,7 @@ from lab.draw import (
     mixture,
     preference,
 )
+from lab.draw_encoders import encoders
 
 
 def decoders() -> Iterator[Case]:
@@ -298,6 +299,7 @@ LISTS: dict[str, Callable[[], Iterator[Case]]] = {
     "wide": wide,
     "older": older,
     "mixtures": mixtures,
+    "encoders": encoders,
 }
 
 

@@ -101,7 +101,11 @@ class Fields:
     def _meaning(self, cls: Any, name: str, kind: str) -> Json:
         keys = {**self.hand["keys"].get(kind, {})}
         key = name if name in keys.get("same", []) else keys.get(name)
-        return self.says(key) if key else {"description": f"Field of {cls.__name__}."}
+        if not key:
+            return {"description": f"Field of {cls.__name__}."}
+        said = self.says(key)
+        rank = {"rank": self.hand["ranks"][name]} if name in self.hand["ranks"] else {}
+        return {**said, ABOUT: {**said[ABOUT], **rank}}
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:

@@ -123,7 +123,11 @@ class Builder:
         for pattern, name in calls["named"].items():
             patterns[pattern + CALL] = {"$ref": f"#/$defs/{name}"}
         length = {ABOUT: {"key": "_length", "rank": 4}}  # of any type: a name in a script promises nothing
-        constants = {name: length for stem in calls["length_constants"] for name in (stem, stem.upper())}
+        target = {ABOUT: {"key": "max_target_length", "rank": 4}}
+        constants = {
+            name: meant for kind, meant in (("length_constants", length), ("target_constants", target))
+            for stem in calls[kind] for name in (stem, stem.upper())
+        }
         return {ABOUT: {}, "properties": constants, "patternProperties": patterns}
 
     def _about(self) -> Json:

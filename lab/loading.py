@@ -19,10 +19,13 @@ from lab.case import architecture_fields
 AUTO_CLASSES = {
     "causal-lm": "AutoModelForCausalLM",
     "seq-cls": "AutoModelForSequenceClassification",
+    "token-cls": "AutoModelForTokenClassification",
     "masked-lm": "AutoModelForMaskedLM",
     "seq2seq-lm": "AutoModelForSeq2SeqLM",
 }
-TASKS = {"causal-lm": "CAUSAL_LM", "seq-cls": "SEQ_CLS", "masked-lm": None, "seq2seq-lm": "SEQ_2_SEQ_LM"}
+TASKS = {
+    "causal-lm": "CAUSAL_LM", "seq-cls": "SEQ_CLS", "token-cls": "TOKEN_CLS", "masked-lm": None, "seq2seq-lm": "SEQ_2_SEQ_LM",
+}
 NOT_QUANTIZED = ("lm_head", "embed_out", "router", "gate", "score", "classifier", "decoder")
 """Linear layers that bitsandbytes leaves alone: output heads (transformers' get_keys_to_not_convert) and MoE
 routers."""
@@ -38,8 +41,8 @@ def build(case: Mapping[str, Any]) -> Any:
     fields = architecture_fields(case)
     config = transformers.AutoConfig.for_model(fields.pop("model_type"), **fields)
     config.use_cache = False
-    if head_of(case) == "seq-cls":
-        config.num_labels = 1 if case["trainer"] == "reward" else 2
+    if head_of(case) in ("seq-cls", "token-cls"):
+        config.num_labels = 1 if case["trainer"] == "reward" else case["labels"]
         config.pad_token_id = 0
     positions = getattr(config, "max_position_embeddings", None)
     if positions is not None and positions < case["seq"]:
@@ -58,9 +61,26 @@ def build(case: Mapping[str, Any]) -> Any:
     for module in model.modules():
         fill(module, filled)
     model.tie_weights()
+    as_loaded(model, case)
     gc.collect()
     torch.cuda.empty_cache()
     return model
+
+
+def as_loaded(model: Any, case: Mapping[str, Any]) -> None:
+    """What `from_pretrained` does beside filling in weights (transformers 5.17, modeling_utils.py).
+
+    A head that a T5 checkpoint has beside its embedding is not tied to it, whatever the config's class says
+    (`tie_weights`); loaded in float16, the modules that the class names stay in float32 (`_get_dtype_plan`).
+    """
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    own = architecture_fields(case).get("tie_word_embeddings") is False
+    if own and head is not None and embedding is not None and head.weight is embedding.weight:
+        head.weight = torch.nn.Parameter(torch.zeros_like(embedding.weight).normal_(std=0.02))
+    if case["weights"] == "float16":
+        for name, module in model.named_modules():
+            if name.rpartition(".")[2] in (model._keep_in_fp32_modules or ()):  # noqa: SLF001 — it has no public name
+                module.float()
 
 
 def fill(module: Any, known: dict[int, Any]) -> None:

@@ -76,7 +76,8 @@ def lengths(case: Mapping[str, Any], count: int) -> list[int]:
 def plain_rows(case: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
     """Rows for transformers' Trainer."""
     length, head = case["seq"], head_of(case)
-    row: dict[str, Any] = {"input_ids": [1] * length, "labels": 1 if head == "seq-cls" else [1] * length}
+    targets = (case["target"] or length) if head == "seq2seq-lm" else length
+    row: dict[str, Any] = {"input_ids": [1] * length, "labels": 1 if head == "seq-cls" else [1] * targets}
     if case["padded"]:
         row["attention_mask"] = [1] * (length - MASKED_AT_END) + [0] * MASKED_AT_END
     return [row] * count

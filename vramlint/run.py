@@ -23,6 +23,10 @@ Trainer = Literal[
 ]
 
 
+Task = Literal["causal-lm", "seq-cls", "token-cls", "masked-lm", "seq2seq-lm", "other"]
+"""Which head is trained: that of AutoModelForCausalLM, …SequenceClassification, …TokenClassification, …MaskedLM, …Seq2SeqLM."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change of a canonical key: set it to `value`, or with `delete` take it out (back to the default).
@@ -49,6 +53,8 @@ class Run:
     dtype: Dtype = "auto"
     attn_implementation: str | None = None
     trainer: Trainer = "transformers"
+    task: Task | None = None
+    num_labels: int = 2
     prepare_model_for_kbit_training: bool = False
 
     # 4-bit and 8-bit base (BitsAndBytesConfig)
@@ -79,6 +85,7 @@ class Run:
     per_device_eval_batch_size: int = 8
     gradient_accumulation_steps: int = 1
     max_length: int | None = None
+    max_target_length: int | None = None
     padding: bool = True
     packing: bool = False
     packing_strategy: str = "bfd"

@@ -101,10 +101,10 @@ def test_groups_named_for_a_class_are_closed(recognised: Recognise) -> None:
 
 
 def test_calls_are_closed(recognised: Recognise) -> None:
-    text = "TrainingArguments('o', per_device_train_batchsize=4, task=TaskType.X, micro_batch_size=2, optim=Names.A)"
+    text = "TrainingArguments('o', per_device_train_batchsize=4, job=TaskType.X, micro_batch_size=2, optim=Names.A)"
     kinds = [(p.kind, p.path[-1]) for p in recognised(text, "python").problems if p.kind != "required"]
     assert kinds == [
-        ("unknown-key", "per_device_train_batchsize"), ("unknown-key", "task"), ("foreign-key", "micro_batch_size"),
+        ("unknown-key", "per_device_train_batchsize"), ("unknown-key", "job"), ("foreign-key", "micro_batch_size"),
     ]
     wrong = "TrainingArguments('o', learning_rate='2e-5')"
     assert recognised(wrong, "python").problems[0].kind == "number-as-text"

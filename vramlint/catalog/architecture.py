@@ -7,6 +7,12 @@ from types import MappingProxyType
 
 from vramlint.dataclass import dataclass, field
 
+LEARNED_POSITIONS = {
+    "gpt2": 0, "opt": 0, "gpt_neo": 0, "gpt_bigcode": 0, "bert": 0, "distilbert": 0, "electra": 0, "bart": 0, "roberta": 2,
+    "xlm-roberta": 2,
+}
+"""Model types with an embedding for positions, and how many of its rows stand for no token (transformers 5.17)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
@@ -42,6 +48,12 @@ class Architecture:
     parameters: int | None = None
     kind: str = "causal-lm"
     extra: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def learned_positions(self) -> int:
+        """The tokens that its embedding for positions has rows for: a longer row is an index beyond its end. 0 if it has none."""
+        reserved = LEARNED_POSITIONS.get(self.model_type)
+        return 0 if reserved is None or not self.max_position_embeddings else self.max_position_embeddings - reserved
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ BUILT_IN_BIAS = {"qwen2": (True, False), "qwen2_moe": (True, False), "qwen2_vl_t
                  "gpt_neo": (False, True), "bloom": (True, True), "bert": (True, True), "roberta": (True, True),
                  "xlm-roberta": (True, True), "codegen": (False, False), "gptj": (False, False)}
 """Biases of the q/k/v and of the output projection that the class has without a field for them."""
+FEED_FORWARD = ("intermediate_size", "ffn_dim", "n_inner", "d_ff", "hidden_dim", "encoder_ffn_dim")
+"""What configuration classes call the width of the feed-forward part."""
 LARGEST = 1 << 24
 _defaults: dict[str, Any] = {}
 
@@ -55,7 +57,7 @@ def architecture_from_config(config: Mapping[str, Any]) -> Architecture:
     groups = fields.get("num_key_value_heads") or _grouped(fields, heads)
     if not isinstance(groups, int) or groups < 1 or heads % groups:
         raise ValueError(f"num_key_value_heads {groups} does not divide num_attention_heads {heads}")
-    intermediate = fields.get("intermediate_size") or fields.get("ffn_dim") or fields.get("n_inner") or fields.get("d_ff")
+    intermediate = next((fields[name] for name in FEED_FORWARD if fields.get(name)), None)
     qkv_bias, output_bias = _biases(model_type, fields)
     experts = fields.get("num_experts") or fields.get("num_local_experts") or fields.get("n_routed_experts") or 0
     return Architecture(

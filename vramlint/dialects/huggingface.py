@@ -12,7 +12,7 @@ from vramlint.dialects.settlement import Settlement
 from vramlint.dialects.steps import GENERATING, packed, reentrant, reference, sharding, turned_on
 from vramlint.dialects.tables import is_below
 from vramlint.dialects.walk import Reading
-from vramlint.source import Document
+from vramlint.source import Document, Entry
 
 ADAPTER_KEYS = (
     "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save", "use_dora", "use_rslora",
@@ -21,13 +21,19 @@ CHUNKING = {"trl": "1.7"}
 """Since this version TRL's SFTTrainer never holds all logits, whatever `loss_type` says."""
 
 
+def targets_of(document: Document) -> list[Entry]:
+    """Calls of a tokenizer on what a decoder is to write: their max_length bounds targets, not inputs."""
+    return [e for e in document.root.entries if any(inner.key == "text_target" for inner in e.value.entries)]
+
+
 def skipped(document: Document) -> frozenset[str]:
-    """Calls of a script that do not load what is trained: models loaded behind the trainer, to merge or to try it."""
+    """Calls that say nothing of what goes in or is trained: models loaded behind the trainer, to merge or to try it; targets."""
     entries = document.root.entries
     loads = [e for e in entries if e.key.partition("()")[0].endswith(".from_pretrained") and "Model" in e.key]
     trainers = [e.key_span.start for e in entries if e.key.partition("()")[0].endswith("Trainer")]
     behind = [e.key for e in loads if trainers and e.key_span.start > trainers[0]]
-    return frozenset(behind) if len(behind) < len(loads) else frozenset()
+    targets = [e.key for e in targets_of(document)]
+    return frozenset([*targets, *(behind if len(behind) < len(loads) else ())])
 
 
 def classes_for(reading: Reading, trainer: str) -> list[str]:
@@ -69,6 +75,7 @@ class HuggingFace(Adaptor):
         _quantisation(it, is_trl=is_trl, flat=flat, python=reading.python)
         _checkpointing(it, is_trl=is_trl)
         _sequence(it, is_trl=is_trl)
+        _target(it, reading)
         _loss(it)
         reference(it)
         sharding(it)
@@ -153,6 +160,15 @@ def _sequence(it: Settlement, *, is_trl: bool) -> None:
             it.doubt("max_length", "prompts have no bound: state max_length, the tokens of prompt and completion")
     elif values["max_length"] is None:
         it.doubt("max_length", "max_length is null, so nothing is cut: state the longest sequence, in tokens")
+
+
+def _target(it: Settlement, reading: Reading) -> None:
+    """The bound of targets, where the script has their tokens cut by the tokenizer."""
+    for entry in targets_of(reading.document) if reading.python else ():
+        found = reading.values.get((entry.key, "max_length"))
+        length = found.value if found is not None else None
+        if isinstance(length, int) and not isinstance(length, bool) and length > 0:
+            it.infer("max_target_length", length, "the tokenizer cuts targets to it")
 
 
 def _loss(it: Settlement) -> None:

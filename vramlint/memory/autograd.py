@@ -31,14 +31,14 @@ class Operation:
     """One recorded operation: what its backward needs and makes."""
 
     __slots__ = (
-        "inputs", "others", "output", "overwrites", "passes", "pieces", "saved", "saves_first", "saves_nothing", "temporary",
-        "weights", "weights_first",
+        "inputs", "others", "output", "overwrites", "passes", "pieces", "reduces", "saved", "saves_first", "saves_nothing",
+        "temporary", "weights", "weights_first",
     )
 
     def __init__(
         self, output: Tensor, inputs: tuple[Tensor, ...], saved: tuple[Tensor, ...], passes: bool, temporary: int,
         weights: tuple[tuple[str, int, int, int], ...], pieces: int = 1, overwrites: bool = False,
-        weights_first: bool = False, saves_nothing: bool = False, saves_first: bool = False,
+        weights_first: bool = False, saves_nothing: bool = False, saves_first: bool = False, reduces: int = 0,
     ) -> None:
         self.output = output
         self.others: tuple[Tensor, ...] = ()  # outputs beside that one
@@ -52,6 +52,7 @@ class Operation:
         self.weights_first = weights_first
         self.saves_nothing = saves_nothing
         self.saves_first = saves_first
+        self.reduces = reduces
 
 
 class Graph:
@@ -119,12 +120,14 @@ class Graph:
         self, output: Tensor, inputs: tuple[Tensor, ...], *, saved: tuple[Tensor, ...] = (), passes: bool = False,
         temporary: int = 0, weights: tuple[tuple[str, int, int, int], ...] = (), pieces: int = 1, overwrites: bool = False,
         weights_first: bool = False, saves_nothing: bool = False, saves_first: bool = False, beside: Tensor | None = None,
+        reduces: int = 0,
     ) -> Tensor:
         """Note an operation; saved tensors are held until its backward.
 
         `passes`: the gradient goes through unchanged. `temporary`: bytes that its backward needs for a moment, in `pieces`.
         `weights`: (name, bytes of the gradient as computed, bytes as kept, elements) of each trained parameter;
         their gradients come before those of the inputs where `weights_first` (mm's backward; addmm's the other way round).
+        `reduces`: bytes of the buffer in which a bias's gradient is summed, behind all others.
         `saves_nothing`: its backward asks for no tensor that a checkpoint keeps, not even a weight. `saves_first`: all that it
         saves goes into it, so that a checkpoint that is played again no further than here does not compute it.
         `beside`: what it keeps where no checkpoint intercepts it. The first forward under a checkpoint (`keeps_beside`) collects
@@ -140,7 +143,7 @@ class Graph:
             self.operations.append(
                 Operation(
                     output, wanted, saved, passes, temporary, weights, pieces, overwrites, weights_first, saves_nothing,
-                    saves_first,
+                    saves_first, reduces,
                 ),
             )
         return output
@@ -217,6 +220,8 @@ class Graph:
             self._accumulate(gradients, tensor, received, operation.passes)
         if not operation.weights_first:
             self._weight_gradients(operation)
+        if operation.reduces:
+            tape.free(tape.allocate(operation.reduces, "workspace", "sums of the gradient of a bias"))
         if temporary is not None:
             tape.free(temporary)
         self.drop(*operation.saved, received, *beside)

@@ -76,6 +76,8 @@ class Estimate:
     total_parameters: int
     kernels: str
     assumptions: tuple[Assumption, ...] = ()
+    narrowest_adapted: int | None = None
+    """The least of the inputs and outputs of the linear layers that LoRA is on: a greater rank adds nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from vramlint.dataclass import replace
+from vramlint.memory.encoders import step as encoders
 from vramlint.memory.forward_only import forward
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Tape
-from vramlint.memory.trainers import CLASSIFIER, CLASSIFYING, FULL, FUSED, IN_PLACE, LIGER, SCORING, SMOOTHED
+from vramlint.memory.trainers import CLASSIFIER, FULL, FUSED, IN_PLACE, LIGER, SCORING, SMOOTHED, classifies
 from vramlint.run import Run
 
 
@@ -20,7 +21,7 @@ def evaluation_loss(run: Run, loss: str) -> str:
 
     Liger's fused loss keeps the logits out only while training (liger-kernel 0.6, transformers/model/llama.py, skip_logits).
     """
-    if run.trainer in CLASSIFYING:
+    if classifies(run):
         return CLASSIFIER
     if run.trainer in SCORING:
         return FUSED
@@ -35,5 +36,8 @@ def evaluate(plan: Plan, tape: Tape, batch: int, length: int, loss: str) -> None
     """
     tape.phase = "evaluation"
     setting = replace(plan.setting, batch=batch, length=length, dropout=0.0, dora=plan.setting.dora and "plain")
+    if plan.encoder is not None:
+        encoders.forward(replace(plan, setting=setting), plan.encoder, tape)
+        return
     quiet = replace(plan.architecture, attention_dropout=0.0, hidden_dropout=0.0)
     forward(replace(plan, setting=setting, architecture=quiet), tape, loss)

@@ -8,6 +8,7 @@ from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES, promoted
 from vramlint.memory.operations import Setting, add, cast
 from vramlint.memory.parameters import Projection
+from vramlint.memory.reductions import column_sum_buffer
 
 
 def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projection, name: str) -> Tensor:
@@ -17,6 +18,7 @@ def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projectio
     else:
         base = plain_linear(
             graph, setting, hidden, projection.inputs, projection.outputs, setting.weight, setting.trained, name,
+            bias=projection.bias,
         )
     if not projection.adapted:
         return base
@@ -150,7 +152,7 @@ def _base_weight(graph: Graph, setting: Setting, dtype: str, shape: tuple[int, i
 
 def plain_linear(
     graph: Graph, setting: Setting, hidden: Tensor, inputs: int, outputs: int, dtype: str, trained: bool, name: str,
-    *, keeps_input: bool = False,
+    *, keeps_input: bool = False, bias: bool = False,
 ) -> Tensor:
     """`torch.nn.Linear`: saves its input where the weight is trained, and its weight where the input needs a gradient."""
     compute = setting.autocast or promoted(hidden.dtype, dtype)
@@ -164,7 +166,10 @@ def plain_linear(
         saved.append(weight)
     made = graph.tensor((*hidden.shape[:-1], outputs), compute, "output of a projection")
     weights = ((name, inputs * outputs * BYTES[compute], inputs * outputs * BYTES[dtype], 1),) if trained else ()
-    graph.record(made, (source,), saved=tuple(saved), weights=weights, weights_first=True, saves_first=True)
+    reduces = column_sum_buffer(prod(hidden.shape[:-1]), outputs) if bias and trained else 0
+    graph.record(
+        made, (source,), saved=tuple(saved), weights=weights, weights_first=True, saves_first=True, reduces=reduces,
+    )
     graph.drop(source)
     if weight is not None:
         graph.drop(weight)

@@ -8,7 +8,7 @@ from vramlint.memory.estimate import NoEstimate
 from vramlint.memory.inventory import END_MODULES
 from vramlint.memory.optimizer_refusals import optimizer_refused
 from vramlint.memory.parameters import lora_targets, projections_of, routed_experts
-from vramlint.memory.trainers import CLASSIFYING, SCORING, TRAINERS
+from vramlint.memory.trainers import SCORING, TRAINERS, classifies
 from vramlint.run import Run
 
 DECISIVE = (
@@ -35,12 +35,33 @@ def unsimulated_trainer(run: Run) -> NoEstimate | None:
 
 
 def refusal_of(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimate | None:
-    """Why there is no number for this run, or None."""
+    """Why there is no number for this run of a decoder, or None."""
+    refused = common_refusal_of(run, a)
+    if refused is not None:
+        return refused
+    if block is None:
+        return NoEstimate(f"the architecture {a.model_type} is not simulated yet", ("model_name_or_path",))
+    if run.task not in (None, "causal-lm", "seq-cls"):
+        return NoEstimate(f"{a.model_type} is not simulated under this head yet ({run.task})", ("task",))
+    if a.learned_positions and (run.max_length or 0) > a.learned_positions:
+        return beyond_positions(run, a.learned_positions)
+    if block.experts is not None:
+        return _experts_refusal(run, a, block)
+    if run.use_peft and not any(p.adapted for p in projections_of(a, block, run)):
+        return no_match(run, a)
+    return None
+
+
+def beyond_positions(run: Run, positions: int) -> NoEstimate:
+    """A row is longer than the position embedding, which the model would index beyond its end."""
+    return NoEstimate(f"max_length {run.max_length} is beyond the model's {positions} positions", ("max_length",))
+
+
+def common_refusal_of(run: Run, a: Architecture) -> NoEstimate | None:
+    """Why there is no number for this run whatever the model's layers are, or None."""
     unknown = [key for key in DECISIVE if key in run.unknown]
     if unknown:
         return NoEstimate(f"{unknown[0]} is not known: {run.unknown[unknown[0]]}", tuple(unknown))
-    if block is None:
-        return NoEstimate(f"the architecture {a.model_type} is not simulated yet", ("model_name_or_path",))
     if (why := unsimulated_trainer(run)) is not None:
         return why
     if run.use_vllm:
@@ -66,16 +87,8 @@ def refusal_of(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimat
         return adapter
     if run.num_processes > 1 or run.zero_stage or run.deepspeed or run.fsdp or run.tensor_parallel_size > 1:
         return NoEstimate("runs on several GPUs are not simulated yet", ("deepspeed", "num_processes"))
-    if a.max_position_embeddings and block.learned_positions and run.max_length > a.max_position_embeddings:
-        return NoEstimate(
-            f"max_length {run.max_length} is beyond the model's {a.max_position_embeddings} positions", ("max_length",),
-        )
     if (run.load_in_4bit or run.load_in_8bit) and not run.use_peft:
         return NoEstimate("a quantised base cannot be trained without adapters", ("use_peft", "load_in_4bit"))
-    if block.experts is not None:
-        return _experts_refusal(run, a, block)
-    if run.use_peft and not any(p.adapted for p in projections_of(a, block, run)):
-        return no_match(run, a)
     return None
 
 
@@ -85,7 +98,7 @@ def _adapter_refused(run: Run) -> NoEstimate | None:
         return None
     if run.peft_type != "LORA":
         return NoEstimate(f"adapters of the type {run.peft_type} are not simulated yet, only LoRA's", ("peft_type",))
-    own = CLASSIFIER_MODULES if run.trainer in CLASSIFYING else ()
+    own = CLASSIFIER_MODULES if classifies(run) else ()
     others = [name for name in run.lora_modules_to_save or () if name not in END_MODULES and name not in own]
     if others:
         return NoEstimate(f"lora_modules_to_save with {others[0]} is not simulated yet", ("lora_modules_to_save",))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from vramlint.catalog import Architecture, context_for, library_facts
 from vramlint.dataclass import replace
 from vramlint.memory.bands import SMALL_THINGS, fragmentation_of, spread_of
 from vramlint.memory.blocks import BlockShape, block_of
 from vramlint.memory.capacity import replayed, required_of
+from vramlint.memory.encoders.model import Encoder, encoder_of
+from vramlint.memory.encoders.plan import plan_of as encoder_plan_of
+from vramlint.memory.encoders.plan import refusal_of as encoder_refusal_of
 from vramlint.memory.estimate import Assumption, Band, Estimate, NoEstimate, Parts, Peak, Tensor
 from vramlint.memory.evaluation import evaluates, evaluation_loss
 from vramlint.memory.inventory import inventory, saved_ends
@@ -14,6 +19,7 @@ from vramlint.memory.liger import liger_parts
 from vramlint.memory.masks import masks_of
 from vramlint.memory.operations import Setting
 from vramlint.memory.optimizers import optimizer_of
+from vramlint.memory.parameters import Weight
 from vramlint.memory.refusals import refusal_of
 from vramlint.memory.stacks import stacks_of
 from vramlint.memory.step import play
@@ -21,13 +27,13 @@ from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Moment, Tape
 from vramlint.memory.trainers import (
     CLASSIFIER,
-    CLASSIFYING,
     FULL,
     FUSED,
     IN_PLACE,
     LIGER,
     SCORING,
     SMOOTHED,
+    classifies,
     course_of,
     weights_of,
     without_dropout,
@@ -45,6 +51,9 @@ def estimate(
 
     Without `replay` it takes a third of the time: `required` is then a share of `allocated`, with a wide band.
     """
+    encoder = encoder_of(run, architecture)
+    if encoder is not None:
+        return _of_encoder(run, architecture, encoder, capability, replay=replay)
     block = block_of(architecture)
     refused = refusal_of(run, architecture, block)
     if refused is not None or block is None:
@@ -55,15 +64,34 @@ def estimate(
     return _estimate_of(run, plan, tape, capability, assumptions, replay=replay)
 
 
+def _of_encoder(
+    run: Run, a: Architecture, encoder: Encoder, capability: tuple[int, int], *, replay: bool,
+) -> Estimate | NoEstimate:
+    refused = encoder_refusal_of(run, a, encoder)
+    if refused is not None:
+        return refused
+    assumptions: list[Assumption] = []
+    dtype = _dtype(run, a, assumptions)
+    plan = encoder_plan_of(
+        run, a, encoder, capability, _workspace(capability), _attention(run, capability, dtype), dtype, assumptions,
+    )
+    return _estimate_of(run, plan, play(plan), capability, assumptions, replay=replay)
+
+
+def _dtype(run: Run, a: Architecture, assumptions: list[Assumption]) -> str:
+    """The dtype that the weights are loaded in."""
+    if run.dtype != "auto":
+        return run.dtype
+    if a.dtype is None:
+        assumptions.append(Assumption("dtype", "bfloat16", "the dtype of the published checkpoint is not in the catalogue"))
+    return a.dtype or "bfloat16"
+
+
 def _plan(
     run: Run, a: Architecture, block: BlockShape, capability: tuple[int, int], assumptions: list[Assumption],
 ) -> Plan:
-    dtype = run.dtype
+    dtype = _dtype(run, a, assumptions)
     facts = library_facts(run.stack, a.model_type)
-    if dtype == "auto":
-        dtype = a.dtype or "bfloat16"  # type: ignore[assignment]
-        if a.dtype is None:
-            assumptions.append(Assumption("dtype", "bfloat16", "the dtype of the published checkpoint is not in the catalogue"))
     bits = 4 if run.load_in_4bit else 8 if run.load_in_8bit else 0
     course = course_of(run)
     if course.drops_nothing:
@@ -102,7 +130,7 @@ def _plan(
         assumptions.append(Assumption("compute_metrics", "none", "evaluation is taken to keep its losses only"))
     if block.experts is not None:
         assumptions.append(Assumption("experts_implementation", "grouped_mm", "transformers' default; others take more"))
-    if run.trainer in CLASSIFYING or saved_ends(run):  # the head shares nothing with the embedding
+    if classifies(run) or saved_ends(run):  # the head shares nothing with the embedding
         a = replace(a, tie_word_embeddings=False)
     return Plan(
         architecture=a, block=block, stacks=stacks, weights=weights, setting=setting,
@@ -125,7 +153,7 @@ def _loss(run: Run, a: Architecture, facts: frozenset[str]) -> str:
 
     TRL's trainers take Liger's layers and keep their own head (trl 1.16, sft_trainer.py, fused_linear_cross_entropy).
     """
-    if run.trainer in CLASSIFYING:
+    if classifies(run):
         return CLASSIFIER
     tiled = run.trainer in SCORING or (run.trainer == "trl-sft" and "sft-loss-in-full" not in facts)
     if tiled and (run.trainer in SCORING or run.loss_type in (None, "nll", "chunked_nll")):
@@ -188,7 +216,14 @@ def _estimate_of(
         allocated=live, required=needs, context=context, device=device,
         peak=_peak_of(moment, tape), trainable_parameters=trained, total_parameters=every,
         kernels=f"compute capability {capability[0]}.{capability[1]}", assumptions=tuple(assumptions),
+        narrowest_adapted=min((min(weight.shape) for weight in _adapted(plan)), default=None),
     )
+
+
+def _adapted(plan: Plan) -> Iterator[Weight]:
+    """The weights beside which LoRA's are."""
+    beside = {weight.name.removesuffix(".lora_A") for weight in plan.weights if weight.name.endswith(".lora_A")}
+    return (weight for weight in plan.weights if weight.name in beside)
 
 
 def _with_rests(moment: Moment, size: int) -> Moment:

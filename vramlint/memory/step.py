@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vramlint.dataclass import replace
 from vramlint.memory.autograd import Graph, Tensor
+from vramlint.memory.encoders import step as encoders
 from vramlint.memory.evaluation import evaluate
 from vramlint.memory.forward_only import embedded, generate, score
 from vramlint.memory.layers import Layers, gradient_of
@@ -34,7 +35,10 @@ def play(plan: Plan) -> Tape:
     accumulated: list[Block] = []
     if plan.accumulates:
         accumulated = [gradient_of(tape, weight) for weight in trained]
-    _micro_step(plan, tape, accumulated)
+    if plan.encoder is not None:
+        encoders.micro_step(plan, plan.encoder, tape, accumulated)
+    else:
+        _micro_step(plan, tape, accumulated)
     _optimize(plan, tape, trained)
     if plan.evaluation is not None:
         evaluate(plan, tape, *plan.evaluation)

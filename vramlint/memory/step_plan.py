@@ -5,6 +5,7 @@ from __future__ import annotations
 from vramlint.catalog import Architecture
 from vramlint.dataclass import dataclass
 from vramlint.memory.blocks import BlockShape
+from vramlint.memory.encoders.model import Encoder
 from vramlint.memory.operations import Setting
 from vramlint.memory.optimizers import Optimizer
 from vramlint.memory.parameters import Weight
@@ -38,3 +39,5 @@ class Plan:
     """What the trainer runs around the forward pass that is trained on."""
     evaluation: tuple[int, int, str] | None = None
     """Of an eval batch: rows and length as the model sees them, and how its loss is computed."""
+    encoder: Encoder | None = None
+    """The model where it is no decoder alone; then `block` and `stacks` say nothing."""

@@ -51,6 +51,11 @@ SCORING = ("trl-dpo", "trl-kto", "trl-grpo")
 PREFERENCE = ("trl-dpo", "trl-kto")
 
 
+def classifies(run: Run) -> bool:
+    """Whether a classifier of whole rows is trained instead of the vocabulary's head."""
+    return run.trainer in CLASSIFYING or run.task == "seq-cls"
+
+
 def course_of(run: Run) -> Course:
     """The order of passes, after TRL 1.16 (trainer/*_trainer.py, `_compute_loss` and what it calls)."""
     made = {"trl-dpo": _dpo, "trl-kto": _kto, "trl-reward": _reward, "trl-grpo": _grpo}.get(run.trainer)
@@ -110,10 +115,11 @@ def weights_of(run: Run, architecture: Architecture, course: Course, base: tuple
     The reference of a model that brings its adapters along is a copy of these, in fp32 (trl 1.16, `add_adapter("ref", …)`).
     """
     weights = base
-    if run.trainer in CLASSIFYING:
+    if classifies(run):
         weights = tuple(weight for weight in weights if weight.name not in ("head", "head bias"))
         dtype = next(weight.dtype for weight in base if weight.name == "embedding")
-        weights += (Weight("score", (1, architecture.hidden_size), dtype, trained=True),)
+        labels = 1 if run.trainer in CLASSIFYING else run.num_labels
+        weights += (Weight("score", (labels, architecture.hidden_size), dtype, trained=True),)
     if not course.held_copy:
         return weights
     if run.use_peft:
