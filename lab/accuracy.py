@@ -15,7 +15,7 @@ from lab.compare import Compared, Row, bands, compare, errors, groups, label, ro
 from lab.published import published_table
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "accuracy.md"
-FIELDS = ("trainer", "method", "arch", "optim", "capability", "attn", "weights", "checkpointing", "padded")
+FIELDS = ("framework", "trainer", "method", "arch", "optim", "capability", "attn", "weights", "checkpointing", "padded")
 FIGURES = ("allocated", "required")
 GIB = 2**30
 WORST = 10

@@ -19,6 +19,8 @@ STACKS = {
 DEFAULTS: dict[str, Any] = {
     "stack": "2026-11",  # which library versions: a name of STACKS; measured.versions says them
     "capability": "9.0",  # compute capability of the card; on a real card, whatever it has
+    "framework": None,  # a framework with a training loop of its own, lab/frameworks; None: transformers' and TRL's trainers
+    "options": None,  # what only that framework has, under its own names
     "trainer": "hf",  # hf | sft | dpo | reward | kto | grpo
     "head": "causal-lm",  # causal-lm | seq-cls | token-cls | masked-lm | seq2seq-lm; reward trains seq-cls whatever this says
     "labels": 2,  # num_labels of a classifier

@@ -18,7 +18,7 @@ TRAINERS = {
 def run_of(case: Mapping[str, Any]) -> Run:
     """The run that the case measures, as `lab/phantom` builds it."""
     c = complete(case)
-    trainer = TRAINERS[c["trainer"]]
+    trainer = c["framework"] or TRAINERS[c["trainer"]]
     quantized = c["method"] == "qlora"
     peft = c["method"] != "full"
     targets = c["lora_targets"]

@@ -179,6 +179,8 @@ def groups(compared: Iterable[Compared], field: str) -> Iterator[tuple[str, list
     by_value: dict[str, list[Compared]] = {}
     for one in compared:
         value = one.row.case[field]
+        if field == "framework" and value is None:
+            value = "transformers, TRL"
         by_value.setdefault(value if isinstance(value, str) else json.dumps(value), []).append(one)
     yield from sorted(by_value.items())
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from vramlint.memory.own_loops import OWN_LOOPS
 from vramlint.memory.trainers import TRAINERS
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +34,7 @@ def rows() -> Iterator[str]:
             continue
         schema = json.loads(path.read_text(encoding="utf-8"))
         about = schema.get("x-vramlint", {})
-        estimated = "yes" if about.get("trainer", "transformers") in TRAINERS else "not yet"
+        estimated = "yes" if about.get("trainer", "transformers") in (*TRAINERS, *OWN_LOOPS) else "not yet"
         source = about.get("source") or "transformers 5.17, TRL 1.16, peft 0.21, bitsandbytes 0.50"
         yield f"| `{name}` | {' '.join(schema.get('description', '').split())} | {estimated} | {source} |"
 

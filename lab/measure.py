@@ -28,16 +28,16 @@ SLACK = 32 << 20
 
 
 class Worker:
-    """A lab.worker process for one compute capability."""
+    """A lab.worker process for one compute capability and, where it has its own loop, one framework."""
 
-    def __init__(self, capability: str, venv: Path | None) -> None:
+    def __init__(self, capability: str, venv: Path | None, framework: str | None = None) -> None:
         major, minor = capability.split(".")
         command, environment = [sys.executable], dict(os.environ)
         if venv:
             command = [str(ROOT / "lab" / "phantom" / "phantom-python"), str(venv)]
             environment |= {"PHANTOM_CC": major + minor, "PHANTOM_MEM": str(PHANTOM_BYTES)}
         self.process = subprocess.Popen(
-            [*command, "-m", "lab.worker", major, minor],
+            [*command, "-m", "lab.worker", major, minor, *([framework] if framework else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -117,14 +117,14 @@ def measure(cases: Iterable[dict[str, Any]], sink: Path, venv: Path | None, trac
     Keep traces if there is a folder.
     """
     done = known(sink)
-    by_capability: dict[str, list[dict[str, Any]]] = {}
+    alike: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
     for case in cases:
         if identity(case) not in done:
             done.add(identity(case))
             full = complete(case)
-            by_capability.setdefault(str(full["capability"]), []).append(full)
-    for capability, group in by_capability.items():
-        worker = Worker(capability, venv)
+            alike.setdefault((str(full["capability"]), full["framework"]), []).append(full)
+    for (capability, framework), group in alike.items():
+        worker = Worker(capability, venv, framework)
         for full in group:
             measured = worker.run(full, keep=trace_file(traces, full) if traces else None)
             expected = measured.pop("expected_capacity", ())

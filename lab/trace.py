@@ -25,6 +25,13 @@ LIBRARIES = (
     "/bitsandbytes/",
     "/liger_kernel/",
     "/torchao/",
+    "/torchtune/",
+    "/litgpt/",
+    "/lightning/",
+    "/unsloth",
+    "/torchtitan/",
+    "train.py",
+    "/nanoGPT/",
     "/torch/optim/",
     "/torch/utils/checkpoint",
     "/torch/nn/utils/",
@@ -72,8 +79,9 @@ def main() -> None:
     import torch
 
     from lab import record
-    from lab.once import once
+    from lab.worker import once_of
 
+    once = once_of(case)
     loaded: list[int] = []
 
     def ready() -> None:

@@ -9,19 +9,30 @@ could not.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import signal
 import sys
 import traceback
 import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 CHILD_SECONDS = 600
 
 
-def preload(capability: tuple[int, int]) -> None:
+def once_of(case: Mapping[str, Any]) -> Callable[..., dict[str, Any]]:
+    """What measures the case: under transformers' and TRL's trainers, or under a framework's own loop."""
+    if case["framework"]:
+        from lab.frameworks.once import once
+    else:
+        from lab.once import once
+    return once
+
+
+def preload(capability: tuple[int, int], framework: str | None = None) -> None:
     """Import what runs need without opening the device, as libraries do to count cards and learn what they can."""
     os.environ.update(
         HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error", TOKENIZERS_PARALLELISM="false", TQDM_DISABLE="1"
@@ -32,6 +43,18 @@ def preload(capability: tuple[int, int]) -> None:
     asked, counted = torch.cuda.get_device_capability, torch._C._cuda_getDeviceCount  # noqa: SLF001
     torch.cuda.get_device_capability = lambda *_: capability
     torch._C._cuda_getDeviceCount = lambda: 1  # noqa: SLF001
+    if framework:
+        importlib.import_module(f"lab.frameworks.{framework}")
+    else:
+        preload_trainers()
+    torch.cuda.get_device_capability = asked
+    torch._C._cuda_getDeviceCount = counted  # noqa: SLF001
+    if torch.cuda.is_initialized():
+        raise RuntimeError("an import opened the CUDA device in the parent; no child could use it")
+
+
+def preload_trainers() -> None:
+    """Import transformers' and TRL's trainers."""
     import datasets
     import trl
 
@@ -42,10 +65,6 @@ def preload(capability: tuple[int, int]) -> None:
     import lab.record  # noqa: F401 — what the children need
 
     datasets.disable_progress_bars()
-    torch.cuda.get_device_capability = asked
-    torch._C._cuda_getDeviceCount = counted  # noqa: SLF001
-    if torch.cuda.is_initialized():
-        raise RuntimeError("an import opened the CUDA device in the parent; no child could use it")
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
@@ -53,8 +72,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     import lab.record
-    from lab.once import once
 
+    once = once_of(request["case"])
     try:
         if not request["case"]["capacity"] or request.get("fraction"):
             return once(request["case"], request.get("fraction"))
@@ -89,10 +108,10 @@ def answer(request: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Serve requests until standard input ends. Arguments: the two digits of the compute capability."""
+    """Serve requests until standard input ends. Arguments: the two digits of the compute capability, a framework if any."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    preload((int(sys.argv[1]), int(sys.argv[2])))
+    preload((int(sys.argv[1]), int(sys.argv[2])), sys.argv[3] if len(sys.argv) > 3 else None)
     print(json.dumps({"ready": True}), file=out, flush=True)
     for line in sys.stdin:
         print(answer(json.loads(line)), file=out, flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vramlint.memory.estimate import Assumption
+from vramlint.memory.own_loops import OWN_LOOPS
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.trainers import CLASSIFYING
 from vramlint.run import Run
@@ -18,7 +19,9 @@ def spread_of(run: Run, plan: Plan, assumptions: list[Assumption]) -> tuple[floa
     """
     below, above = 0.008, 0.012
     for applies, lower, upper, key, why in (
-        (run.trainer != "transformers", 0.014, 0.018, "trainer", "TRL's trainers are simulated from fewer measured runs"),
+        (run.trainer not in OWN_LOOPS and run.trainer != "transformers", 0.014, 0.018, "trainer",
+         "TRL's trainers are simulated from fewer measured runs"),
+        (run.trainer in OWN_LOOPS, 0.014, 0.018, "trainer", "its own loop is simulated from fewer measured runs"),
         (plan.setting.liger, 0.004, 0.01, "use_liger_kernel", "what Liger's kernels take beside their tensors is not simulated"),
         (plan.setting.attention == "eager", 0.002, 0.006, "attn_implementation", "eager attention differs between architectures"),
         (plan.optimizer.blockwise or plan.optimizer.paged, 0.002, 0.008, "optim", "its states are kept in pieces of its own"),
@@ -39,6 +42,8 @@ def fragmentation_of(run: Run, plan: Plan, assumptions: list[Assumption]) -> flo
          "4-bit layers with Liger under checkpointing leave more holes than are simulated"),
         (plan.checkpointing and plan.block.conv1d and plan.setting.trained, 0.18, "gradient_checkpointing",
          "gradients of Conv1D layers leave more holes than are simulated"),
+        (plan.pieces is not None and plan.pieces.returned and plan.setting.bits, 0.12, "loss_type",
+         "logits in full beside a base in 4 bits leave more holes than are simulated"),
         (run.trainer in CLASSIFYING and plan.setting.attention == "math", 0.1, "trainer",
          "rewards over attention in full leave more holes than are simulated"),
     ):

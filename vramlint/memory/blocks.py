@@ -16,7 +16,8 @@ class BlockShape:
     `sandwich`: norms after attention and mlp too. `post_only`: norms only there.
     `parallel`: attention and mlp read the same input. `attention_softcap`: eager attention caps its scores by a tanh.
     `partial_rope`: positions on some of each head, put together by `cat`, whose layout the attention's output then copies.
-    `latent`: MLA, whose widths the config has. `names`: the projections' module names (of the rest of the layer with MLA).
+    `latent`: MLA, whose widths the config has. `rotation`: how positions are turned in, a word of rotations.py.
+    `names`: the projections' module names (of the rest of the layer with MLA).
     """
 
     norm: str = "rms"
@@ -29,6 +30,7 @@ class BlockShape:
     qk_norm: str = ""
     rope: bool = True
     partial_rope: bool = False
+    rotation: str = "halves"
     learned_positions: int = 0
     scaled_residual: bool = False
     scaled_embedding: bool = False

@@ -48,18 +48,19 @@ def _projections(stack: Stack, run: Run, dtypes: tuple[str, str, str], trained: 
     """The linear layers of a stack; `dtypes`: of the weights, of what is not quantised, of LoRA's matrices."""
     (dtype, outer, adapter), layers, found = dtypes, stack.count, []
     for projection in stack.projections:
-        shape = (projection.outputs, projection.inputs)
-        found.append(Weight(projection.name, shape, dtype, trained and not bits, layers, bits))
-        if bits == 4:
+        shape, own = (projection.outputs, projection.inputs), 0 if projection.plain else bits
+        found.append(Weight(projection.name, shape, dtype, trained and not bits, layers, own))
+        if own == 4:
             found += _constants(projection, run, layers)
         if bits == 8:
             found.append(Weight("8-bit scales", (projection.outputs,), "float32", False, layers))
         if projection.bias:
             found.append(Weight(f"{projection.name} bias", (projection.outputs,), outer, trained, layers))
         if projection.adapted:
+            rank, outputs = run.lora_r * (projection.parts or 1), projection.reached or projection.outputs
             found += [
-                Weight(f"{projection.name}.lora_A", (run.lora_r, projection.inputs), adapter, True, layers, role="adapters"),
-                Weight(f"{projection.name}.lora_B", (projection.outputs, run.lora_r), adapter, True, layers, role="adapters"),
+                Weight(f"{projection.name}.lora_A", (rank, projection.inputs), adapter, True, layers, role="adapters"),
+                Weight(f"{projection.name}.lora_B", (outputs, run.lora_r), adapter, True, layers, role="adapters"),
             ]
             if run.use_dora:
                 name = f"{projection.name}.lora_magnitude"

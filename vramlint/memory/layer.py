@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from vramlint.catalog import Architecture
 from vramlint.dataclass import replace
+from vramlint.memory.adapted_parts import linear_in_parts
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.experts import Experts
 from vramlint.memory.latent import latent_of
 from vramlint.memory.latent_attention import latent_attention
 from vramlint.memory.linear import linear
-from vramlint.memory.operations import Setting, activation, add, attention, dropout, multiply, norm, rope
+from vramlint.memory.operations import Setting, activation, add, attention, dropout, multiply, norm
 from vramlint.memory.parameters import Projection
+from vramlint.memory.rotations import rotate
 from vramlint.memory.routing import routed, with_shared
 
 
@@ -105,7 +107,9 @@ class Layer:
                 in_complex=a.model_type == "deepseek_v2", dropped=a.attention_dropout,
             )
         *inputs, output = projections
-        made = [linear(graph, setting, hidden, p, f"{name}.{p.name}.in") for p in inputs]
+        made = [
+            (linear_in_parts if p.parts else linear)(graph, setting, hidden, p, f"{name}.{p.name}.in") for p in inputs
+        ]
         if block.qkv == "fused":
             query, key, value = self._split(graph, made[0])
         else:
@@ -118,7 +122,7 @@ class Layer:
                 if setting.liger_rope:  # in place: liger_kernel/ops/rope.py
                     rotated.append(tensor)
                     continue
-                rotated.append(rope(graph, tensor))
+                rotated.append(rotate(graph, tensor, block.rotation))
             if not setting.liger_rope:
                 graph.drop(query, key)
             query, key = rotated

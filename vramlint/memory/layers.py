@@ -8,6 +8,7 @@ from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES
 from vramlint.memory.layer import Layer
 from vramlint.memory.parameters import Weight
+from vramlint.memory.pieces import PIECES
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Span, Tape
 from vramlint.memory.trainers import FUSED
@@ -141,7 +142,7 @@ class Layers:
         if received is not None and embedding.trained:
             tape.phase = "backward of the embedding"
             own = gradient_of(tape, embedding)
-            same = self._plan.loss != FUSED and self._plan.setting.autocast in (None, embedding.dtype)
+            same = self._plan.loss not in (FUSED, PIECES) and self._plan.setting.autocast in (None, embedding.dtype)
             if self._plan.architecture.tie_word_embeddings and same:
                 # Autograd adds the gradients of embedding and head into a third (input_buffer.cpp, accumulate), but in
                 # place where the head's is nobody else's: a cast of it, or what TRL's fused head returns.

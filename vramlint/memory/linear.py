@@ -9,12 +9,16 @@ from vramlint.memory.dtypes import BYTES, promoted
 from vramlint.memory.operations import Setting, add, cast
 from vramlint.memory.parameters import Projection
 from vramlint.memory.reductions import column_sum_buffer
+from vramlint.memory.unpacking import unpacked_by_torchao
 
 
 def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projection, name: str) -> Tensor:
     """A projection of the base model, with LoRA's path beside it where it is adapted."""
-    if setting.bits:
-        base = (_in_4_bits if setting.bits == 4 else _in_8_bits)(graph, setting, hidden, projection)
+    bits = 0 if projection.plain else setting.bits
+    if bits and setting.unpacks == "torchao":
+        base, bits = unpacked_by_torchao(graph, hidden, projection), 0
+    elif bits:
+        base = (_in_4_bits if bits == 4 else _in_8_bits)(graph, setting, hidden, projection)
     else:
         base = plain_linear(
             graph, setting, hidden, projection.inputs, projection.outputs, setting.weight, setting.trained, name,
@@ -22,7 +26,7 @@ def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projectio
         )
     if not projection.adapted:
         return base
-    if setting.bits == 4:
+    if bits == 4:
         # peft 0.21, tuners/lora/bnb.py, Linear4bit.forward: `result = result.clone()`.
         clone = graph.tensor(base.shape, base.dtype, f"output of {projection.name}")
         graph.record(clone, (base,), passes=True, saves_nothing=True)

@@ -39,6 +39,8 @@ class Setting:
     capability: tuple[int, int] = (8, 0)
     dora: str = ""
     """`plain`, or `again` where DoRA multiplies by the base's weight once more: with a dropout layer, whatever its share."""
+    unpacks: str = "bitsandbytes"
+    """Whose 4-bit linear layers: bitsandbytes or torchao."""
     facts: frozenset[str] = frozenset()
     """What holds for the versions of the libraries: names of `catalog/data/library_facts.json`."""
 
@@ -113,18 +115,6 @@ def _weight(setting: Setting, name: str, elements: int, dtype: str) -> tuple[tup
     if not setting.trained:
         return ()
     return ((name, elements * BYTES[dtype], elements * BYTES[dtype], 1),)
-
-
-def rope(graph: Graph, hidden: Tensor) -> Tensor:
-    """Rotary embedding: `q * cos + rotate_half(q) * sin`, nothing of q is saved."""
-    turned = graph.tensor(hidden.shape, hidden.dtype, "rotated halves", needs_grad=False)
-    product = graph.tensor(hidden.shape, hidden.dtype, "rotated halves", needs_grad=False)
-    first = graph.tensor(hidden.shape, hidden.dtype, "rotated halves", needs_grad=False)
-    graph.drop(turned)
-    made = graph.tensor(hidden.shape, hidden.dtype, "queries or keys with positions")
-    graph.record(made, (hidden,), temporary=prod(hidden.shape) * BYTES[hidden.dtype] * 2, pieces=2)
-    graph.drop(product, first)
-    return made
 
 
 def attention(

@@ -33,7 +33,8 @@ def states_of(optimizer: Optimizer, weight: Weight, model_type: str) -> list[int
         found.append(own if weight.dtype != "float32" else 1)
     if optimizer.blockwise:
         # The Trainer keeps states of embeddings in 32 bits, with bitsandbytes' own classes (transformers 5.17, trainer.py).
-        outer = weight.name in ("embedding", "positions", "token types", "relative positions") and not optimizer.update
+        outside = weight.name in ("embedding", "positions", "token types", "relative positions")
+        outer = outside and not optimizer.update and optimizer.outer_states
         if outer or elements < SMALLEST_IN_BLOCKS:
             return found + _buffers(optimizer, elements, 4)
         return found + _buffers(optimizer, elements, 1) + [4 * -(-elements // 256)] * min(optimizer.states, 2)

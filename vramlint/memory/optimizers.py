@@ -42,6 +42,8 @@ class Optimizer:
     in_backward: bool = False
     layerwise: bool = False
     low_rank: LowRank | None = None
+    outer_states: bool = True
+    """Whether 8-bit optimizers keep the states of an embedding in 32 bits, as the Trainer has them do."""
 
 
 _BLOCKWISE = Optimizer(2, 1, blockwise=True)

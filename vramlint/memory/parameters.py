@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from vramlint.catalog import PEFT_DEFAULT_TARGETS, Architecture
-from vramlint.dataclass import dataclass
+from vramlint.dataclass import dataclass, replace
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.dtypes import BYTES
 from vramlint.memory.experts import Experts, experts_of
@@ -38,13 +38,24 @@ class Weight:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """A linear layer of the block: its inputs, outputs, whether it has a bias, whether LoRA is on it."""
+    """A linear layer of the block: its inputs, outputs, whether it has a bias, whether LoRA is on it.
+
+    `plain`: it stays as it is where the base is quantised. `parts`: of one that makes queries, keys and values at once, how
+    many of the three LoRA is on, and `reached`, how many of the outputs.
+    """
 
     name: str
     inputs: int
     outputs: int
     bias: bool
     adapted: bool = False
+    plain: bool = False
+    parts: int = 0
+    reached: int = 0
+
+
+TOGETHER = "qkv"
+"""The name of a projection to queries, keys and values whose adapters are switched for each of the three (LitGPT)."""
 
 
 def projections_of(architecture: Architecture, block: BlockShape, run: Run) -> tuple[Projection, ...]:
@@ -71,10 +82,15 @@ def projections_of(architecture: Architecture, block: BlockShape, run: Run) -> t
     targets = lora_targets(architecture, run) if run.use_peft else ()
     # peft turns the names that the experts' parts had into names of fused parameters, and looks for no module under them.
     moved = block.experts.adapts if block.experts else ()
-    return tuple(
+    made = [
         Projection(name, *row, adapted=name not in moved and _matches(name, targets))
         for name, row in zip((*(latent_names(latent) if latent else ()), *block.names), rows, strict=True)
-    )
+    ]
+    if block.names[0] == TOGETHER and targets:
+        sizes = {"q_proj": query, "k_proj": key, "v_proj": key}
+        reached = [size for name, size in sizes.items() if _matches(name, targets)]
+        made[0] = replace(made[0], adapted=bool(reached), parts=len(reached), reached=sum(reached))
+    return tuple(made)
 
 
 def _shared_rows(architecture: Architecture, block: BlockShape) -> list[tuple[int, int, bool]]:

@@ -7,6 +7,7 @@ from vramlint.memory.blocks import BlockShape
 from vramlint.memory.estimate import NoEstimate
 from vramlint.memory.inventory import END_MODULES
 from vramlint.memory.optimizer_refusals import optimizer_refused
+from vramlint.memory.own_loops import OWN_LOOPS, refused_by
 from vramlint.memory.parameters import lora_targets, projections_of, routed_experts
 from vramlint.memory.trainers import SCORING, TRAINERS, classifies
 from vramlint.run import Run
@@ -28,7 +29,7 @@ ATTENTIONS = frozenset({
 
 def unsimulated_trainer(run: Run) -> NoEstimate | None:
     """Why there is no number for anything that this trainer trains, or None."""
-    if run.trainer in TRAINERS:
+    if run.trainer in TRAINERS or run.trainer in OWN_LOOPS:
         return None
     loop = "this training loop" if run.trainer == "other" else f"the trainer {run.trainer}"
     return NoEstimate(f"{loop} is not simulated yet", ("trainer",))
@@ -62,7 +63,7 @@ def common_refusal_of(run: Run, a: Architecture) -> NoEstimate | None:
     unknown = [key for key in DECISIVE if key in run.unknown]
     if unknown:
         return NoEstimate(f"{unknown[0]} is not known: {run.unknown[unknown[0]]}", tuple(unknown))
-    if (why := unsimulated_trainer(run)) is not None:
+    if (why := unsimulated_trainer(run) or refused_by(run, a)) is not None:
         return why
     if run.use_vllm:
         return NoEstimate("what vLLM takes beside the training is not simulated yet", ("use_vllm",))

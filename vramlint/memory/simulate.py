@@ -19,6 +19,7 @@ from vramlint.memory.liger import liger_parts
 from vramlint.memory.masks import masks_of
 from vramlint.memory.operations import Setting
 from vramlint.memory.optimizers import optimizer_of
+from vramlint.memory.own_loops import OWN_LOOPS, block_under, left_plain, under_own_loop
 from vramlint.memory.parameters import Weight
 from vramlint.memory.refusals import refusal_of
 from vramlint.memory.stacks import stacks_of
@@ -54,12 +55,12 @@ def estimate(
     encoder = encoder_of(run, architecture)
     if encoder is not None:
         return _of_encoder(run, architecture, encoder, capability, replay=replay)
-    block = block_of(architecture)
+    block = block_under(run, architecture, block_of(architecture))
     refused = refusal_of(run, architecture, block)
     if refused is not None or block is None:
         return refused or NoEstimate("this architecture is not simulated yet", ("model_name_or_path",))
     assumptions: list[Assumption] = []
-    plan = _plan(run, architecture, block, capability, assumptions)
+    plan = under_own_loop(run, _plan(run, architecture, block, capability, assumptions))
     tape = play(plan)
     return _estimate_of(run, plan, tape, capability, assumptions, replay=replay)
 
@@ -97,8 +98,9 @@ def _plan(
     if course.drops_nothing:
         a = without_dropout(a)
     quantized_trl = run.trainer.startswith("trl-") and bool(bits)
-    adapter = "bfloat16" if quantized_trl else "float32" if run.autocast_adapter_dtype else dtype
-    stacks = stacks_of(run, a, block)
+    upcast = run.autocast_adapter_dtype and run.trainer not in OWN_LOOPS
+    adapter = "bfloat16" if quantized_trl else "float32" if upcast else dtype
+    stacks = left_plain(run, a, stacks_of(run, a, block))
     weights = tuple(inventory(a, block, stacks, run, dtype, adapter))
     weights = weights_of(run, a, course, weights)
     outer = next(weight.dtype for weight in weights if weight.name == "embedding")
@@ -111,7 +113,8 @@ def _plan(
     kernel = _attention(run, capability, dtype)
     # Rows laid end to end are kept apart by a mask, unless the kernel takes their lengths.
     masks = masks_of(
-        a, length=length, attention="flash" if flash else kernel, dtype=outer, padded=run.padding, flat=flat, facts=facts,
+        a, length=length, attention="flash" if flash else kernel, dtype=outer, facts=facts,
+        padded=run.padding and run.trainer not in OWN_LOOPS, flat=flat,
     )
     setting = Setting(
         batch=batch, length=length,

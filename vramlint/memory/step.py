@@ -12,6 +12,7 @@ from vramlint.memory.loss import Leave, loss_in_chunks, loss_in_full, loss_of_tr
 from vramlint.memory.operations import dropout, norm
 from vramlint.memory.optimizer_states import states_of
 from vramlint.memory.parameters import Weight
+from vramlint.memory.pieces import held_over, loss_in_pieces
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Tape
 from vramlint.memory.trainers import CLASSIFIER, FULL, FUSED, IN_PLACE, LIGER, SMOOTHED
@@ -27,6 +28,8 @@ def play(plan: Plan) -> Tape:
             weight.size, weight.role, _named(weight), weight.shape,
             "4 bits" if weight.quantized == 4 else weight.dtype, weight.count,
         )
+    for what, size, count in plan.buffers:
+        tape.allocate(size, "weights", what, count=count)
     trained = [weight for weight in plan.weights if weight.trained]
     for weight in trained:
         for size in states_of(plan.optimizer, weight, plan.architecture.model_type):
@@ -67,6 +70,8 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     _prepare(plan, tape, accumulated=bool(accumulated))
     used = UsedGradients(plan, tape) if plan.optimizer.in_backward else None
     graph = Graph(tape, used.take if used else None)
+    compute = setting.autocast or plan.head
+    held = held_over(graph, setting, plan.pieces, a.vocab_size, compute) if plan.pieces is not None else []
     hidden, masks = embedded(plan, graph)
     hidden.needs_grad = plan.embeds_gradient
     hidden = dropout(graph, hidden, float(str(a.extra.get("embd_pdrop") or 0)), "embedded tokens")
@@ -81,7 +86,7 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     def leave() -> None:
         """The model's forward has returned: what the trainer runs before the backward comes here."""
         outer.end_autocast()
-        graph.drop(given)
+        graph.drop(given, *held)
         if plan.loss in (FUSED, LIGER):
             graph.drop(normed)
         for who in plan.course.between:
@@ -126,7 +131,9 @@ def _loss(plan: Plan, graph: Graph, normed: Tensor, leave: Leave) -> tuple[Tenso
             graph, setting, normed, a.vocab_size, plan.head, trained, plan.block.final_softcap, leave,
             in_place=plan.loss == IN_PLACE,
         )
-    if plan.loss == LIGER:
+    if plan.pieces is not None:
+        gradient = loss_in_pieces(graph, setting, normed, a.vocab_size, plan.head, trained, plan.pieces, leave)
+    elif plan.loss == LIGER:
         gradient = loss_in_chunks(graph, setting, normed, a.vocab_size, plan.head, trained, leave)
     else:
         scored = setting.batch * (setting.length - plan.course.unscored)

@@ -9,6 +9,7 @@ from vramlint.memory.encoders.model import Encoder
 from vramlint.memory.operations import Setting
 from vramlint.memory.optimizers import Optimizer
 from vramlint.memory.parameters import Weight
+from vramlint.memory.pieces import Pieces
 from vramlint.memory.stacks import Stack
 from vramlint.memory.trainers import WHOLE, Course
 
@@ -41,3 +42,7 @@ class Plan:
     """Of an eval batch: rows and length as the model sees them, and how its loss is computed."""
     encoder: Encoder | None = None
     """The model where it is no decoder alone; then `block` and `stacks` say nothing."""
+    pieces: Pieces | None = None
+    """Those of the loss, where it is computed so."""
+    buffers: tuple[tuple[str, int, int], ...] = ()
+    """What the model keeps on the card besides parameters: what it is, bytes of one, how many."""

@@ -1,0 +1,80 @@
+"""Frameworks with a loop of their own, against runs of theirs on the phantom GPU; and what of them gives no number."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from lab.cases import architecture_of, capability_of, run_of
+from vramlint.catalog import Architecture, architecture_from_config
+from vramlint.dataclass import replace
+from vramlint.memory import Estimate, NoEstimate, estimate
+from vramlint.memory.own_loops import OWN_LOOPS
+from vramlint.run import Run
+
+ROWS = [
+    json.loads(line)
+    for line in (Path(__file__).parents[2] / "lab/data/measured/frameworks.jsonl").read_text(encoding="utf-8").splitlines()
+]
+LLAMA = architecture_from_config({
+    "model_type": "llama", "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 8, "num_attention_heads": 16,
+    "num_key_value_heads": 4, "vocab_size": 32000, "max_position_embeddings": 8192,
+})
+
+
+def run(**keys: object) -> Run:
+    base = Run(trainer="torchtune", dtype="bfloat16", max_length=1024, per_device_train_batch_size=2, optim="adamw_torch")
+    return replace(base, **keys)
+
+
+def number(made: Run, a: Architecture = LLAMA) -> Estimate:
+    result = estimate(made, a)
+    assert isinstance(result, Estimate), result
+    return result
+
+
+@pytest.mark.parametrize("name", sorted(OWN_LOOPS))
+def test_half_of_its_measured_runs_are_met_within_three_percent_and_nearly_all_within_ten(name: str) -> None:
+    found = []
+    for row in ROWS:
+        if row["framework"] == name and "error" not in row["measured"]:
+            result = estimate(run_of(row), architecture_of(row), capability=capability_of(row))
+            assert isinstance(result, Estimate), (row, result)
+            truth = row["measured"]["peak_allocated"]
+            found.append(abs(result.allocated.typical - truth) / truth)
+    assert len(found) >= 20
+    assert statistics.median(found) < 0.03
+    assert sorted(found)[int(0.95 * len(found))] < 0.1
+
+
+@pytest.mark.parametrize(("keys", "key"), [
+    ({"torch_compile": True}, "torch_compile"),
+    ({"packing": True}, "packing"),
+    ({"loss_type": "sigmoid"}, "loss_type"),
+    ({"use_peft": True, "lora_target_modules": ("q_proj", "lm_head")}, "lora_target_modules"),
+    ({"use_peft": True, "use_dora": True, "lora_target_modules": ("q_proj",)}, "use_dora"),
+])
+def test_what_is_not_simulated_gives_no_number_and_names_the_key(keys: dict[str, object], key: str) -> None:
+    result = estimate(run(**keys), LLAMA)
+    assert isinstance(result, NoEstimate)
+    assert result.keys == (key,)
+
+
+def test_a_model_that_torchtune_has_not_gives_no_number() -> None:
+    olmo = replace(LLAMA, model_type="olmo2", extra=MappingProxyType({}))
+    assert isinstance(estimate(run(), olmo), NoEstimate)
+
+
+def test_llama_before_3_1_under_lora_keeps_a_table_of_positions_in_every_layer() -> None:
+    """modules/peft of torchtune: lora_llama3_self_attention makes its own rope; lora_llama3_1 hands one to all layers."""
+    lora = {"use_peft": True, "lora_r": 8, "lora_target_modules": ("q_proj", "v_proj")}
+    table = 4 * 8192 * LLAMA.head_dim
+    short = number(run(**lora)).peak.parts.weights
+    longer = number(run(**lora), replace(LLAMA, max_position_embeddings=16384)).peak.parts.weights
+    once = number(run(**lora), replace(LLAMA, max_position_embeddings=131072)).peak.parts.weights
+    assert longer - short == LLAMA.num_hidden_layers * table
+    assert once - short == (131072 // 8192 - LLAMA.num_hidden_layers) * table

@@ -1,0 +1,123 @@
+"""Frameworks that do not train with transformers' Trainer: what their own models and loops do otherwise, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vramlint.catalog import Architecture
+from vramlint.dataclass import dataclass, replace
+from vramlint.memory.blocks import LLAMA, BlockShape
+from vramlint.memory.estimate import NoEstimate
+from vramlint.memory.pieces import PIECES, Pieces
+from vramlint.memory.stacks import Stack
+from vramlint.memory.step_plan import Plan
+from vramlint.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLoop:
+    """One framework.
+
+    `blocks`: a decoder layer of each model type it has, as it writes them. `facts`: what holds for its operations.
+    `unpacks`: whose 4-bit layers it has. `quantizes_adapted`: model types whose other layers it leaves as they are.
+    `turns_once`: whether one table of cosines and sines serves all layers; else LoRA's builders make one for each, but
+    those of llama 3.1 and later. `losses`: how the loss is cut up, by `loss_type`; None where it is computed in full.
+    `source`: the version that all of this was read and measured from.
+    """
+
+    source: str
+    blocks: Mapping[str, BlockShape]
+    losses: Mapping[str | None, Pieces]
+    facts: frozenset[str] = frozenset()
+    unpacks: str = "bitsandbytes"
+    turns_once: bool = True
+    quantizes_adapted: frozenset[str] = frozenset()
+
+
+POSITIONS = 4096
+SCALED = 131072
+"""Positions of a model that says none, and of llama since 3.1."""
+_REPEATED = frozenset({"keys-repeated-in-sdpa"})
+_PAIRS = replace(LLAMA, rotation="pairs")
+_LINEAR = Pieces(8, picks=True, upcasts=True)
+_LITGPT = replace(
+    LLAMA, norm="rms-fp32", rotation="halves-fp32", qkv="fused", partial_rope=True,
+    names=("qkv", "o_proj", "gate_proj", "up_proj", "down_proj"),
+)
+OWN_LOOPS: dict[str, OwnLoop] = {
+    "torchtune": OwnLoop(
+        source="torchtune bd2a0fc7 (2026-04-23)",
+        blocks={
+            "llama": _PAIRS, "mistral": _PAIRS, "gemma": replace(_PAIRS, norm="rms-fp32"), "qwen2": LLAMA,
+            "qwen3": replace(LLAMA, qk_norm="head"), "phi3": replace(LLAMA, rotation="halves-fp32"),
+        },
+        # torchtune/modules/loss: the head and the loss of an eighth of the tokens at a time, or logits by eighths of a row.
+        losses={
+            None: _LINEAR, "linear_cross_entropy": _LINEAR, "nll": Pieces(keeps_logits=True, returned=True),
+            "chunked_cross_entropy": Pieces(8, keeps_logits=True, upcasts=True),
+        },
+        facts=_REPEATED, unpacks="torchao", turns_once=False, quantizes_adapted=frozenset({"qwen2", "qwen3"}),
+    ),
+}
+
+
+def block_under(run: Run, a: Architecture, block: BlockShape | None) -> BlockShape | None:
+    """The layer as the run's framework writes it, None where it has no such model or we have not described it."""
+    own = OWN_LOOPS.get(run.trainer)
+    return block if own is None else own.blocks.get(a.model_type)
+
+
+def refused_by(run: Run, a: Architecture) -> NoEstimate | None:
+    """Why there is no number for this run of an own loop, or None."""
+    own = OWN_LOOPS.get(run.trainer)
+    if own is None:
+        return None
+    name = run.trainer
+    targets = run.lora_target_modules or ()
+    for applies, what, key in (
+        (a.model_type not in own.blocks, f"{a.model_type} as {name} writes it is not simulated yet", "model_name_or_path"),
+        (run.torch_compile, f"{name} with torch.compile is not simulated", "torch_compile"),
+        (run.packing, f"{name}'s attention over packed rows is not simulated yet", "packing"),
+        (run.loss_type not in own.losses, f"{name} with the loss {run.loss_type} is not simulated yet", "loss_type"),
+        (run.use_dora, f"{name} with DoRA is not simulated yet", "use_dora"),
+        (run.use_peft and "lm_head" in targets, "LoRA on the output layer is not simulated yet", "lora_target_modules"),
+        (run.load_in_8bit, f"{name} with an 8-bit base is not simulated yet", "load_in_8bit"),
+        (run.trainer == "litgpt" and run.load_in_4bit, "LitGPT over a quantised base is not simulated yet", "load_in_4bit"),
+    ):
+        if applies:
+            return NoEstimate(what, (key,))
+    return None
+
+
+def left_plain(run: Run, a: Architecture, stacks: tuple[Stack, ...]) -> tuple[Stack, ...]:
+    """The layers, those projections marked that the run's framework does not quantise."""
+    own = OWN_LOOPS.get(run.trainer)
+    if own is None or a.model_type not in own.quantizes_adapted:
+        return stacks
+    return tuple(
+        replace(stack, projections=tuple(replace(each, plain=not each.adapted) for each in stack.projections)) for stack in stacks
+    )
+
+
+def under_own_loop(run: Run, plan: Plan) -> Plan:
+    """The plan of a step under the Trainer as the run's framework has it."""
+    own = OWN_LOOPS.get(run.trainer)
+    if own is None:
+        return plan
+    a = plan.architecture
+    pieces = own.losses.get("adapters", own.losses[run.loss_type]) if run.use_peft else own.losses[run.loss_type]
+    setting = replace(plan.setting, adapter=plan.setting.weight, facts=plan.setting.facts | own.facts, unpacks=own.unpacks)
+    return replace(
+        plan, setting=setting, loss=PIECES, pieces=pieces, embeds_gradient=setting.trained,
+        optimizer=replace(plan.optimizer, outer_states=False), runs_ahead=False, evaluation=None,
+        buffers=_tables(own, run, a, plan.block),
+    )
+
+
+def _tables(own: OwnLoop, run: Run, a: Architecture, block: BlockShape) -> tuple[tuple[str, int, int], ...]:
+    """Cosines and sines in fp32 for each position of the model: of half a head where pairs are turned, else of it twice."""
+    positions = a.max_position_embeddings or POSITIONS
+    each = 4 * positions * a.head_dim * (1 if block.rotation == "pairs" else 2)
+    is_scaled = a.model_type == "llama" and (a.max_position_embeddings or SCALED) >= SCALED
+    once = own.turns_once or not run.use_peft or is_scaled
+    return (("cosines and sines of the positions", each, 1 if once else a.num_hidden_layers),)

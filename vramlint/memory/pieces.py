@@ -1,0 +1,254 @@
+"""A loss under plain autograd whose head, or whose softmax, is computed for some of the tokens at a time."""
+
+from __future__ import annotations
+
+from vramlint.dataclass import dataclass
+from vramlint.memory.autograd import Graph, Tensor
+from vramlint.memory.dtypes import BYTES, promoted
+from vramlint.memory.loss import Leave
+from vramlint.memory.operations import Setting
+
+PIECES = "pieces"
+"""The word for it beside those of trainers.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """How a framework cuts its loss up: into `count` pieces, or into pieces of `tokens` tokens of a row.
+
+    `picks`: scored tokens are picked out before the head, all but the last of each row. `keeps_logits`: the head is computed
+    for all pieces before the first loss. `upcasts`: the loss casts its logits to fp32. `returned`: the model returns them in
+    fp32 (Lightning Fabric). `stays`: the loop holds the logits until it has the next ones.
+    """
+
+    count: int = 1
+    tokens: int = 0
+    picks: bool = False
+    keeps_logits: bool = False
+    upcasts: bool = False
+    returned: bool = False
+    stays: bool = False
+    whole: bool = False
+
+    def sizes(self, rows: int, length: int) -> list[int]:
+        """The tokens of each piece."""
+        if self.whole:
+            return [rows * length]
+        if self.tokens:
+            return [rows * min(self.tokens, length - start) for start in range(0, length, self.tokens)]
+        if self.keeps_logits:
+            return [rows * size for size in _split(length, self.count)]
+        return _split(rows * (length - 1 if self.picks else length), self.count)
+
+
+def _split(whole: int, count: int) -> list[int]:
+    """`tensor_split`: the first ones are larger by one where it does not come out even."""
+    return [size for size in (whole // count + (place < whole % count) for place in range(count)) if size]
+
+
+def held_over(graph: Graph, setting: Setting, pieces: Pieces, vocabulary: int, compute: str) -> list[Tensor]:
+    """The logits of the step before, where the loop still holds them."""
+    if not pieces.stays:
+        return []
+    dtype = "float32" if pieces.returned else compute
+    sizes = pieces.sizes(setting.batch, setting.length)
+    return [_logits(graph, size, vocabulary, dtype, "logits of the step before") for size in sizes]
+
+
+def loss_in_pieces(
+    graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, pieces: Pieces, leave: Leave,
+) -> Tensor:
+    """The loss of `pieces` and its backward; gives the gradient of `hidden` and takes it over."""
+    compute = setting.autocast or promoted(hidden.dtype, head)
+    sizes = pieces.sizes(setting.batch, setting.length)
+    source = graph.hold(hidden)
+    if pieces.picks:
+        graph.drop(source)
+        shape = (sum(sizes), hidden.shape[-1])
+        source = graph.tensor(shape, hidden.dtype, "last hidden states of the scored tokens", needs_grad=False)
+    way = _Head(graph, source, vocabulary, compute, head, trained, len(sizes))
+    if pieces.whole:
+        gradient = way.undivided(setting, pieces, leave)
+    elif pieces.keeps_logits:
+        gradient = way.at_once(setting, pieces, sizes, leave)
+    else:
+        gradient = way.one_by_one(pieces, sizes, leave)
+    if pieces.picks:
+        whole = graph.tensor(hidden.shape, hidden.dtype, "gradient of the last hidden states", needs_grad=False)
+        graph.drop(gradient)
+        gradient = whole
+    graph.drop(source, hidden)
+    return gradient
+
+
+def _logits(graph: Graph, tokens: int, vocabulary: int, dtype: str, what: str) -> Tensor:
+    return graph.tensor((tokens, vocabulary), dtype, what, part="logits", needs_grad=False)
+
+
+class _Head:
+    """The head over pieces, forward and backward: the gradients of its weight and of its input are added up."""
+
+    __slots__ = (
+        "_added", "_casts", "_collected", "_compute", "_graph", "_head", "_pieces", "_source", "_trained", "_weight", "_words",
+    )
+
+    def __init__(
+        self, graph: Graph, source: Tensor, vocabulary: int, compute: str, head: str, trained: bool, pieces: int,
+    ) -> None:
+        self._graph, self._source, self._words = graph, source, vocabulary
+        self._compute, self._head, self._trained, self._pieces = compute, head, trained, pieces
+        self._casts: list[Tensor] = []
+        self._added = 0
+        self._weight: Tensor | None = None
+        self._collected: Tensor | None = None
+
+    def one_by_one(self, pieces: Pieces, sizes: list[int], leave: Leave) -> Tensor:
+        """Head and loss of a piece before the head of the next."""
+        graph = self._graph
+        softs = [self._softmax(self._forward(size), pieces, drops=True) for size in sizes]
+        leave()
+        phase, graph.tape.phase = graph.tape.phase, "backward of the loss"
+        for soft in reversed(softs):
+            self._backward(self._lowered(self._of_softmax(soft)))
+        graph.tape.phase = phase
+        return self._ends()
+
+    def at_once(self, setting: Setting, pieces: Pieces, sizes: list[int], leave: Leave) -> Tensor:
+        """The head of all pieces, then the loss of all."""
+        graph = self._graph
+        logits = [self._forward(size) for size in sizes]
+        if pieces.returned and self._compute != "float32":
+            upper = [_logits(graph, size, self._words, "float32", "logits returned in fp32") for size in sizes]
+            graph.drop(*logits)
+            logits = upper
+        leave()
+        # Less its last token, the last piece of several rows is no longer in one piece.
+        cut = [_logits(graph, sizes[-1], self._words, logits[-1].dtype, "logits less the last token")] if (
+            pieces.tokens and setting.batch > 1) else []
+        softs = [self._softmax(each, pieces, drops=False) for each in logits]
+        graph.drop(*cut, *([] if pieces.stays else logits))
+        phase, graph.tape.phase = graph.tape.phase, "backward of the loss"
+        gradients = []
+        for soft in reversed(softs):
+            gradient = self._of_softmax(soft)
+            gradients.append(gradient if pieces.returned else self._lowered(gradient))
+        gradients = [self._lowered(gradient) for gradient in gradients]
+        for gradient in gradients:
+            self._backward(gradient)
+        graph.tape.phase = phase
+        return self._ends()
+
+    def undivided(self, setting: Setting, pieces: Pieces, leave: Leave) -> Tensor:
+        """The head at once, the softmax of `pieces.tokens` tokens at a time; all but the last token of each row."""
+        graph, words = self._graph, self._words
+        tokens, scored = setting.tokens, setting.batch * (setting.length - 1)
+        logits = self._forward(tokens)
+        if pieces.returned and logits.dtype != "float32":
+            upper = _logits(graph, tokens, words, "float32", "logits returned in fp32")
+            graph.drop(logits)
+            logits = upper
+        leave()
+        dtype = logits.dtype
+        cut = [_logits(graph, scored, words, dtype, "logits less the last token")] if setting.batch > 1 else []
+        sizes = [min(pieces.tokens, scored - start) for start in range(0, scored, pieces.tokens)]
+        softs = [_logits(graph, size, words, dtype, "log-softmax of the logits") for size in sizes]
+        graph.drop(*cut, *([] if pieces.stays else [logits]))
+        phase, graph.tape.phase = graph.tape.phase, "backward of the loss"
+        gradients = [self._of_softmax(soft) for soft in reversed(softs)]
+        joined = _logits(graph, scored, words, dtype, "gradient of the logits")
+        graph.drop(*gradients)
+        whole = _logits(graph, tokens, words, dtype, "gradient of the logits")
+        graph.drop(joined)
+        self._backward(self._lowered(whole))
+        graph.tape.phase = phase
+        return self._ends()
+
+    def _forward(self, size: int) -> Tensor:
+        graph, width = self._graph, self._source.shape[-1]
+        if self._head != self._compute and not (self._trained and self._casts):
+            # Autocast keeps the cast of a trained weight; of a frozen one it makes another for each piece.
+            what = "head's weight in the compute dtype"
+            self._casts.append(graph.tensor((self._words, width), self._compute, what, part="logits", needs_grad=False))
+        if self._source.dtype != self._compute:
+            cast = graph.tensor((size, width), self._compute, "input of the head", needs_grad=False)
+            if self._trained:
+                self._casts.append(cast)
+            else:
+                graph.drop(cast)
+        return _logits(graph, size, self._words, self._compute, "logits of one piece")
+
+    def _softmax(self, logits: Tensor, pieces: Pieces, *, drops: bool) -> Tensor:
+        graph, (tokens, vocabulary) = self._graph, logits.shape
+        dtype = "float32" if pieces.upcasts else logits.dtype
+        upper = logits if logits.dtype == dtype else _logits(graph, tokens, vocabulary, dtype, "logits of one piece in fp32")
+        soft = _logits(graph, tokens, vocabulary, dtype, "log-softmax of the logits")
+        if upper is not logits:
+            graph.drop(upper)
+        if drops:
+            graph.drop(logits)
+        return soft
+
+    def _of_softmax(self, soft: Tensor) -> Tensor:
+        graph, (tokens, vocabulary) = self._graph, soft.shape
+        first = _logits(graph, tokens, vocabulary, soft.dtype, "gradient of the log-softmax")
+        gradient = _logits(graph, tokens, vocabulary, soft.dtype, "gradient of the logits")
+        graph.drop(first, soft)
+        return gradient
+
+    def _lowered(self, gradient: Tensor) -> Tensor:
+        if gradient.dtype == self._compute:
+            return gradient
+        lower = _logits(self._graph, gradient.shape[0], self._words, self._compute, "gradient of the logits")
+        self._graph.drop(gradient)
+        return lower
+
+    def _backward(self, gradient: Tensor) -> None:
+        """The gradients of weight and input of one piece; takes over that of its logits."""
+        graph, width = self._graph, self._source.shape[-1]
+        phase, graph.tape.phase = graph.tape.phase, "backward of the head"
+        shape, what = (self._words, width), "gradient of the head"
+        own = graph.tensor(shape, self._compute, what, part="gradients", needs_grad=False) if self._trained else None
+        rows = (gradient.shape[0], width)
+        piece = graph.tensor(rows, self._compute, "gradient of a piece of the hidden states", needs_grad=False)
+        graph.drop(gradient)
+        if own is not None:
+            self._add(own)
+        graph.tape.phase = phase
+        if self._pieces == 1:
+            self._collected = piece
+            return
+        padded = graph.tensor(self._source.shape, self._source.dtype, "gradient of the hidden states", needs_grad=False)
+        graph.drop(piece)
+        if self._collected is None:
+            self._collected = padded
+        else:
+            graph.drop(padded)
+
+    def _add(self, own: Tensor) -> None:
+        """Autograd adds out of place to what it does not own alone, after that in place (torch 2.11, input_buffer.cpp)."""
+        graph = self._graph
+        if self._weight is None:
+            self._weight = own
+        else:
+            if self._added == 1:
+                total = graph.tensor(own.shape, own.dtype, "gradient of the head", part="gradients", needs_grad=False)
+                graph.drop(self._weight)
+                self._weight = total
+            graph.drop(own)
+        self._added += 1
+
+    def _ends(self) -> Tensor:
+        """The gradient of the input; that of the weight stays as the head's."""
+        graph = self._graph
+        graph.drop(*self._casts)
+        if self._weight is not None and self._weight.block is not None:
+            kept = self._weight.block
+            if self._head != self._compute:
+                size = self._words * self._source.shape[-1] * BYTES[self._head]
+                final = graph.tape.allocate(size, "gradients", "gradient of the head")
+                graph.tape.free(kept)
+                kept = final
+            graph.gradients["head"] = kept
+        if self._collected is None:
+            raise ValueError("a loss of no tokens")
+        return self._collected
