@@ -38,10 +38,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rules": {"run", "memory", "catalog", "findings", "source"},  # source: Span
     "plan": {"run", "findings"},
     "report": {"findings", "source", ""},
-    "examine": {"source", "run", "catalog", "dialects", "memory", "references"},
+    "examine": {"source", "run", "catalog", "dialects", "hub", "memory", "references"},
+    "hub": {"catalog"},
     "planning": {*ALL_ROOMS, "examine", "sizes"},
     "shape": {"source", "dialects"},
-    "settings": {*ALL_ROOMS, "examine", "linter", "references", "shape"},
+    "settings": {*ALL_ROOMS, "examine", "hub", "linter", "references", "shape"},
     "rewriting": {"source", "findings", "rules", "linter", "directives", "settings"},
     "survey": {*ALL_ROOMS, "examine", "planning", "record"},
     "record": {"run", "catalog", "dialects", "memory", "examine"},

@@ -99,7 +99,8 @@ def _shared(command: Any) -> Any:
         ),
         click.option("--stack", multiple=True, metavar="LIBRARY=VERSION", help="Library versions: transformers=4.48,trl=0.13."),
         click.option("--config", type=click.Path(), metavar="FILE", help="This configuration, not the nearest."),
-        click.option("--isolated", is_flag=True, help="Leave configurations and the Hugging Face cache out."),
+        click.option("--isolated", is_flag=True, help="Leave configurations, vramlint.lock and the Hugging Face cache out."),
+        click.option("--hub", is_flag=True, help="Fetch the config.json of an unknown model, once; vramlint.lock keeps it."),
         click.option("--color", type=click.Choice(COLOURS), default="auto"),
     )):
         command = option(command)

@@ -29,6 +29,8 @@ class Facts:
     stack: Mapping[str, str] = field(default_factory=dict)
     stack_source: str = ""
     companions: tuple[SourceFile, ...] = ()
+    hub: bool = False
+    """Whether the config of a model that is not known may be fetched from the Hugging Face hub."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +84,25 @@ def subject_of(file: SourceFile, document: Document, facts: Facts) -> Subject | 
     if recognised.model_config is not None and facts.model_config is None:
         model = described_model(name or "", recognised.model_config, os.path.basename(file.path))
     elif name or facts.model_config:
-        model = find_model(
-            name or "",
-            base_directory=os.path.dirname(file.path) if file.path not in ("", "-") else None,
-            model_config=facts.model_config,
-            isolated=facts.isolated,
-        )
+        model = _model_of(name or "", os.path.dirname(file.path) if file.path not in ("", "-") else None, facts)
     runs = tuple(_loaded_as(run, model) for run in recognised.runs)
     return Subject(file, document, recognised, model, runs, facts.stack_source)
+
+
+def _model_of(name: str, directory: str | None, facts: Facts) -> FoundModel | MissingModel:
+    def found() -> FoundModel | MissingModel:
+        return find_model(name, base_directory=directory, model_config=facts.model_config, isolated=facts.isolated)
+
+    model = found()
+    if not facts.hub or isinstance(model, FoundModel):
+        return model
+    from vramlint.hub import HubError, fetch  # noqa: PLC0415  # the network is touched by this flag alone
+
+    try:
+        fetch(name, directory or "")
+    except HubError as error:
+        return MissingModel(name, f"{model.why}; --hub: {error}", model.suggestions)
+    return found()
 
 
 def _loaded_as(run: Run, model: FoundModel | MissingModel | None) -> Run:

@@ -13,7 +13,7 @@ OTHER_COMMANDS = ("estimate", "explain", "targets", "compare")
 """The other commands: where the first word is one, click reads on."""
 DEFAULTS: dict[str, Any] = {
     "targets": (), "reserve": None, "settings": (), "model_config": None, "dialect": None, "stack": (), "isolated": False,
-    "companions": (),
+    "companions": (), "hub": False,
     "color": "auto", "output_format": None, "select": (), "ignore": (), "rules": (), "fail_on": None, "exit_zero": False,
     "strict": False, "fix": False, "fix_only": False, "unsafe_fixes": False, "diff": False, "add_ignore": False, "reason": "",
     "config": None, "stdin_filename": None, "force_exclude": False, "verbose": False,

@@ -1,4 +1,4 @@
-"""A model's name → its architecture: a file beside the config first, then the catalogue, then the Hugging Face cache."""
+"""A model's name → its architecture: a file beside the config, then the catalogue, the lock file, the Hugging Face cache."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from vramlint.catalog.architecture import Architecture, FoundModel, MissingModel
 from vramlint.catalog.config import DATA, architecture_from_config
+from vramlint.catalog.locked import LockError, locked_config
 from vramlint.dataclass import replace
 from vramlint.spelling import is_slip
 
@@ -29,7 +30,7 @@ def find_model(
 ) -> FoundModel | MissingModel:
     """The architecture of the model `name`, and where it was found, or why it is not known.
 
-    `base_directory` is where relative model paths begin; `isolated` leaves the Hugging Face cache out.
+    `base_directory` is where relative model paths begin; `isolated` leaves the lock file and the Hugging Face cache out.
     """
     if model_config is not None:
         return _from_file(name or str(model_config), model_config, "--model-config")
@@ -37,6 +38,8 @@ def find_model(
     if local is not None:
         return _from_file(name, local, f"{os.path.basename(local)} in {os.path.dirname(local) or '.'}")
     found: FoundModel | MissingModel | None = _in_catalog(name)
+    if found is None and not isolated:
+        found = _locked(name, base_directory)
     if found is None and not isolated:
         cached = _cached_config(name)
         found = _from_file(name, cached, "the Hugging Face cache") if cached else None
@@ -68,6 +71,14 @@ def architecture_of_entry(entry: dict[str, Any], name: str) -> Architecture:
     fields = {key: value for key, value in entry.items() if key not in NOT_OF_THE_CONFIG}
     fields.update(entry.get("overrides", {}).get(name, {}))
     return replace(architecture_from_config(fields), parameters=entry.get("parameters"))
+
+
+def _locked(name: str, base_directory: FilePath | None) -> FoundModel | MissingModel | None:
+    try:
+        locked = locked_config(name, os.fspath(base_directory or ""))
+    except LockError as error:
+        return MissingModel(name, str(error))
+    return None if locked is None else _of_config(name, *locked)
 
 
 def _in_catalog(name: str) -> FoundModel | None:
@@ -176,10 +187,14 @@ def _from_file(name: str, path: FilePath, source: str) -> FoundModel | MissingMo
         return MissingModel(name, f"{path} is not valid JSON")
     if not isinstance(config, dict):
         return MissingModel(name, f"{path} is no JSON object")
+    return _of_config(name, config, source, str(path))
+
+
+def _of_config(name: str, config: Mapping[str, Any], source: str, path: str | None = None) -> FoundModel | MissingModel:
     try:
         architecture = architecture_from_config(config)
     except (ValueError, TypeError) as error:
-        return MissingModel(name, f"{path} does not describe a model: {error}")
+        return MissingModel(name, f"{path or source} does not describe a model: {error}")
     method = config.get("quantization_config")
     quantized = None
     if isinstance(method, dict):

@@ -102,6 +102,8 @@ class Session:
         model_config, dialect = self._given["model_config"], self._given["dialect"]
         if model_config is not None and not os.path.isfile(model_config):
             raise UsageError(f"--model-config {model_config}: there is no such file")
+        if self._given.get("hub"):
+            _check_hub(isolated=self._given["isolated"])
         if dialect is not None and dialect not in dialect_names():
             raise UsageError(f"there is no dialect {dialect!r}: there are {', '.join(dialect_names())}")
 
@@ -126,7 +128,7 @@ class Session:
         facts = Facts(
             overrides={**_set_of(configuration, report), **self._overrides}, dialect=given["dialect"],
             isolated=given["isolated"], model_config=given["model_config"], stack=stack, stack_source=", ".join(said),
-            companions=self._companions,
+            companions=self._companions, hub=bool(given.get("hub")),
         )
         lint = Options(
             targets=targets, facts=facts, plans=self._plans, explains=self._explains, insists=bool(given["targets"]),
@@ -210,6 +212,15 @@ class Session:
             if fnmatchcase(relative, pattern.removeprefix("./")) or ("/" not in pattern and fnmatchcase(name, pattern))
         ]
         return frozenset(rule.code for codes in matching for text in codes for rule in rules.named(text))
+
+
+def _check_hub(*, isolated: bool) -> None:
+    from vramlint.hub import is_there  # noqa: PLC0415  # only where the flag is given
+
+    if isolated:
+        raise UsageError("--hub writes vramlint.lock, which --isolated leaves out: give one of the two")
+    if not is_there():
+        raise UsageError("--hub needs huggingface_hub: pip install 'vramlint[hub]'")
 
 
 class _Report:
