@@ -22,12 +22,12 @@ def targets_text() -> str:
 
 def models_text() -> str:
     """One line per architecture with its names."""
-    return "".join(
-        f"{entry['id']}  {entry['model_type']}  {entry['parameters']:,}" + (
-            f"  ({', '.join(entry['aliases'][:4])}…)" if entry["aliases"] else ""
-        ) + "\n"
-        for entry in all_models()
-    )
+    lines = []
+    for entry in all_models():
+        parameters, aliases = entry.get("parameters"), entry["aliases"]
+        names = f"  ({', '.join(aliases[:4])}{'…' if len(aliases) > 4 else ''})" if aliases else ""
+        lines.append(f"{entry['id']}  {entry['model_type']}  {f'{parameters:,}' if parameters else '-'}{names}\n")
+    return "".join(lines)
 
 
 def rules_text() -> str:
