@@ -11,7 +11,7 @@ from vramlint.memory.parameters import Weight
 from vramlint.memory.pieces import PIECES
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Span, Tape
-from vramlint.memory.trainers import FUSED
+from vramlint.memory.trainers import FUSED, LIGER
 
 STASHED = 5
 """Saved tensors still on the card while they are copied to the host (trl 1.16, OffloadActivations, max_fwd_stash_size)."""
@@ -142,7 +142,7 @@ class Layers:
         if received is not None and embedding.trained:
             tape.phase = "backward of the embedding"
             own = gradient_of(tape, embedding)
-            same = self._plan.loss not in (FUSED, PIECES) and self._plan.setting.autocast in (None, embedding.dtype)
+            same = self._plan.loss not in (FUSED, LIGER, PIECES) and self._plan.setting.autocast in (None, embedding.dtype)
             if self._plan.architecture.tie_word_embeddings and same:
                 # Autograd adds the gradients of embedding and head into a third (input_buffer.cpp, accumulate), but in
                 # place where the head's is nobody else's: a cast of it, or what TRL's fused head returns.

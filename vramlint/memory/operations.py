@@ -128,8 +128,11 @@ def attention(
     repeats = setting.attention == "eager" or mask is not None or (
         setting.attention == "sdpa" and "keys-repeated-in-sdpa" in setting.facts
     )
-    if groups != heads and repeats:
-        key, value = (_repeated(graph, tensor, width) for tensor in (key, value))
+    # The keys of one group are the same memory for every head (transformers 5.17, repeat_kv), until something copies them: a
+    # cast, or a matrix product.
+    shared = groups == 1 and setting.attention != "eager"
+    if groups != heads and repeats and not (shared and key.dtype == compute):
+        key, value = (_repeated(graph, tensor, width, compute if shared else None) for tensor in (key, value))
     if setting.attention == "eager":
         return _eager(graph, query, key, value, heads, compute, softcap, dropped)
     # Grouped heads are left to the kernel where there is no mask; of the fused ones only flash takes them (sdp_utils.cpp).
@@ -156,8 +159,8 @@ def attention(
     return made
 
 
-def _repeated(graph: Graph, tensor: Tensor, width: int) -> Tensor:
-    made = graph.tensor((*tensor.shape[:-1], width), tensor.dtype, "keys or values repeated for every head")
+def _repeated(graph: Graph, tensor: Tensor, width: int, dtype: str | None = None) -> Tensor:
+    made = graph.tensor((*tensor.shape[:-1], width), dtype or tensor.dtype, "keys or values repeated for every head")
     graph.record(made, (tensor,))
     graph.drop(tensor)
     return made
@@ -193,8 +196,11 @@ def _eager(
     graph.drop(scaled)
     if masked.dtype != "float16":  # softmax reads half as it is, and bfloat16 through a copy (SoftMax.cu of torch 2.11)
         wide = cast(graph, masked, "float32", "attention scores in fp32")
-        graph.drop(masked)
-        masked = wide
+    else:  # its gradient is one in fp32 all the same
+        wide = Tensor(None, square, "float32", masked.needs_grad)
+        graph.record(wide, (masked,), saves_nothing=True)
+    graph.drop(masked)
+    masked = wide
     upper = graph.tensor(square, "float32", "attention probabilities in fp32")
     graph.record(upper, (masked,), saved=(upper,), temporary=prod(square) * 4)
     lower = cast(graph, upper, query.dtype, "attention probabilities")

@@ -126,6 +126,8 @@ def _plan(
         dora="" if not (run.use_peft and run.use_dora) else "again" if run.lora_dropout else "plain",
     )
     optimizer = optimizer_of(run)
+    if optimizer.torchao and capability < (8, 0) and (adapter if run.use_peft else dtype) == "bfloat16":
+        optimizer = replace(optimizer, update="torchao_eager")
     checkpointing, loss = run.gradient_checkpointing, _loss(run, a, facts)
     eval_rows = run.per_device_eval_batch_size * course.rows
     eval_length = int(run.max_length or 0)

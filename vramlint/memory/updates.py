@@ -240,6 +240,16 @@ def torchao(v: Variables, p: Parameter) -> None:
         v.clear()
 
 
+def torchao_eager(v: Variables, p: Parameter) -> None:
+    """The same not compiled: with its indices in int64, of 8 bits (measured).
+
+    torch 2.11 compiles nothing in bfloat16 below compute capability 8.0 (_inductor/compile_fx.py, "skipping").
+    """
+    if p.weight.elements >= SMALLEST_IN_BLOCKS and p.weight.elements % p.optimizer.block == 0:
+        v.bind("averages and indices", 7 * p.full)
+        v.clear()
+
+
 def _decompose(v: Variables, p: Parameter, *, copied: bool) -> None:
     """`torch.linalg.svd` of the gradient, which GaLore computes every 200 steps: a copy and both sides, in fp32.
 
@@ -268,5 +278,5 @@ def column_mean(v: Variables, weight: Weight) -> None:
 
 UPDATES: dict[str, Update] = {
     "adafactor": adafactor, "lomo": lomo, "adalomo": adalomo, "grokadamw": grokadamw, "galore": galore,
-    "galore_8bit": galore_8bit, "apollo": apollo, "torchao": torchao,
+    "galore_8bit": galore_8bit, "apollo": apollo, "torchao": torchao, "torchao_eager": torchao_eager,
 }
