@@ -13,9 +13,6 @@ from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Span, Tape
 from vramlint.memory.trainers import FUSED, LIGER
 
-STASHED = 5
-"""Saved tensors still on the card while they are copied to the host (trl 1.16, OffloadActivations, max_fwd_stash_size)."""
-
 
 def gradient_of(tape: Tape, weight: Weight) -> Block:
     """The gradients of those weights, in their own dtype."""
@@ -104,7 +101,7 @@ class Layers:
             casts = {id(tensor.block) for tensor in graph.cache if tensor.refs == 1}
             between = played.between
             if self._plan.offloads:
-                between = min(STASHED, between) if self._checkpointing else 0
+                between = 0  # five tensors later each has left (trl 1.16, activation_offloading.py, max_fwd_stash_size)
             clones = [
                 Block(block.size, block.part, block.what, block.shape, block.dtype, block.count * between, stands_in=True)
                 for block in created if between

@@ -138,14 +138,16 @@ def loss_smoothed(
     shifted = _shifted(graph, setting, shape, dtype)
     soft = graph.tensor(shape, dtype, "log-softmax of the logits", part="logits", needs_grad=False)
     negative = graph.tensor(shape, dtype, "log-probabilities", part="logits", needs_grad=False)
-    graph.drop(*shifted, negative, returned)
+    graph.drop(*shifted, returned)
+    if dtype == "float32":  # elsewhere its sum, in fp32, keeps it (measured)
+        graph.drop(negative)
     phase, graph.tape.phase = graph.tape.phase, "backward of the loss"
     gradient = graph.tensor(shape, dtype, "gradient of the log-probabilities", part="logits", needs_grad=False)
     for what in ("gradient of the log-softmax", "gradient of the logits"):
         made = graph.tensor(shape, dtype, what, part="logits", needs_grad=False)
         graph.drop(gradient)
         gradient = made
-    graph.drop(soft)
+    graph.drop(soft, *([negative] if dtype != "float32" else []))
     for lower in (dtype, compute) if compute != dtype else (dtype,):  # of all tokens again, then in the compute dtype
         made = graph.tensor(shape, lower, "gradient of the logits", part="logits", needs_grad=False)
         graph.drop(gradient)
