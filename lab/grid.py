@@ -287,6 +287,16 @@ def mixtures() -> Iterator[Case]:
         yield mixture(draw)
 
 
+def least() -> Iterator[Case]:
+    """Drawn anew, with the least capacity searched for: how `required` does on what it was not made from."""
+    draw = random.Random(31)  # noqa: S311 — drawn alike each time
+    for index in range(90):
+        case = anything(draw)
+        if index % 3 == 0:
+            case["arch"] = draw.choice(DECODERS)
+        yield {**case, "capacity": True}
+
+
 LISTS: dict[str, Callable[[], Iterator[Case]]] = {
     "decoders": decoders,
     "optimizers": optimizers,
@@ -300,6 +310,7 @@ LISTS: dict[str, Callable[[], Iterator[Case]]] = {
     "older": older,
     "mixtures": mixtures,
     "encoders": encoders,
+    "least": least,
 }
 
 

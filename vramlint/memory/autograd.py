@@ -6,15 +6,19 @@ from collections.abc import Callable
 from math import prod
 
 from vramlint.memory.dtypes import BYTES
+from vramlint.memory.reductions import column_sum_buffer
 from vramlint.memory.tape import Block, Tape
 
 NEVER = 1 << 62
 
 
 class Tensor:
-    """A tensor on the tape; its memory goes when its last reference does. A view keeps its `base`."""
+    """A tensor on the tape; its memory goes when its last reference does. A view keeps its `base`.
 
-    __slots__ = ("base", "block", "dtype", "needs_grad", "refs", "shape")
+    `viewed`: of a gradient, that autograd knows it as a view of what a kernel made; nothing is added into such a one.
+    """
+
+    __slots__ = ("base", "block", "dtype", "needs_grad", "refs", "shape", "viewed")
 
     def __init__(
         self, block: Block | None, shape: tuple[int, ...], dtype: str, needs_grad: bool, base: Tensor | None = None,
@@ -25,23 +29,24 @@ class Tensor:
         self.needs_grad = needs_grad
         self.refs = 1
         self.base = base
+        self.viewed = False
 
 
 class Operation:
     """One recorded operation: what its backward needs and makes."""
 
     __slots__ = (
-        "inputs", "others", "output", "overwrites", "passes", "pieces", "reduces", "saved", "saves_first", "saves_nothing",
-        "temporary", "weights", "weights_first",
+        "computes", "derivative", "inputs", "output", "overwrites", "parts", "passes", "pieces", "saved", "saves_nothing", "sums",
+        "temporary", "views", "weights", "weights_first",
     )
 
     def __init__(
         self, output: Tensor, inputs: tuple[Tensor, ...], saved: tuple[Tensor, ...], passes: bool, temporary: int,
         weights: tuple[tuple[str, int, int, int], ...], pieces: int = 1, overwrites: bool = False,
-        weights_first: bool = False, saves_nothing: bool = False, saves_first: bool = False, reduces: int = 0,
+        weights_first: bool = False, saves_nothing: bool = False, views: bool = False,
+        sums: bool = False, computes: bool = False, derivative: Derivative | None = None, parts: tuple[Tensor, ...] = (),
     ) -> None:
         self.output = output
-        self.others: tuple[Tensor, ...] = ()  # outputs beside that one
         self.inputs = inputs
         self.saved = saved
         self.passes = passes
@@ -51,16 +56,19 @@ class Operation:
         self.overwrites = overwrites
         self.weights_first = weights_first
         self.saves_nothing = saves_nothing
-        self.saves_first = saves_first
-        self.reduces = reduces
+        self.views = views
+        self.sums = sums
+        self.computes = computes or output in saved
+        self.derivative = derivative
+        self.parts = parts
 
 
 class Graph:
     """Records operations in order and plays their backward. `recording` is off where no gradient is wanted."""
 
     __slots__ = (
-        "beside", "cache", "gradients", "hooked", "keeps_beside", "operations", "recording", "returned", "stops_at", "tape",
-        "uses",
+        "beside", "cache", "completes", "gradients", "keeps_beside", "operations", "recording", "returned", "source", "stops_at",
+        "tape", "unpacks", "uses",
     )
 
     def __init__(self, tape: Tape, uses: Callable[[str, Block, int], bool] | None = None) -> None:
@@ -68,8 +76,10 @@ class Graph:
         self.uses = uses  # takes each gradient of a weight (its name, its memory and size) unless it gives False
         self.operations: list[Operation] = []
         self.recording = True
-        self.hooked = False  # whether saved tensors come out of a checkpoint's hooks, and go before gradients are cast
-        self.stops_at = NEVER  # after so many operations nothing is computed any more
+        self.source: tuple[Operation, Tensor] | None = None  # what a checkpoint holds, and the operation that it goes with
+        self.unpacks = False  # saved tensors come out of a checkpoint: nobody but the backward that asked holds them
+        self.stops_at = NEVER  # nothing is computed behind this operation, and of it only what it saves
+        self.completes = False  # whether it saves its own output
         self.gradients: dict[str, Block] = {}
         self.cache: list[Tensor] = []
         self.keeps_beside = False
@@ -80,7 +90,8 @@ class Graph:
         self, shape: tuple[int, ...], dtype: str, what: str, *, part: str = "activations", needs_grad: bool = True,
     ) -> Tensor:
         """A new tensor of that shape."""
-        if len(self.operations) >= self.stops_at:
+        played = len(self.operations)
+        if played >= self.stops_at and (played > self.stops_at or (needs_grad and not self.completes)):
             return Tensor(None, shape, dtype, needs_grad and self.recording)
         block = self.tape.allocate(prod(shape) * BYTES[dtype], part, what, shape, dtype)
         return Tensor(block, shape, dtype, needs_grad and self.recording)
@@ -88,17 +99,22 @@ class Graph:
     def view(self, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
         """A part of `tensor`, which lives as long as any of its views."""
         made = Tensor(None, shape, tensor.dtype, tensor.needs_grad, self.hold(tensor))
-        return self.record(made, (tensor,))
+        return self.record(made, (tensor,), saves_nothing=True)
+
+    def views(
+        self, tensor: Tensor, shapes: list[tuple[int, ...]], *, apart: bool = False, derivative: Derivative | None = None,
+    ) -> list[Tensor]:
+        """Several parts of `tensor`. Their gradients are put together by one `cat`, or each comes back in a whole (`apart`)."""
+        if apart:
+            return [self.view(tensor, shape) for shape in shapes]
+        found = [Tensor(None, shape, tensor.dtype, tensor.needs_grad, self.hold(tensor)) for shape in shapes]
+        for other in found[1:]:
+            other.needs_grad = tensor.needs_grad and self.recording
+        return [self.record(found[0], (tensor,), saves_nothing=True, parts=tuple(found[1:]), derivative=derivative), *found[1:]]
 
     def split(self, tensor: Tensor, widths: tuple[int, ...]) -> tuple[Tensor, ...]:
         """`split` along the last dimension: views, whose gradients one `cat` makes whole when all of them are there."""
-        parts = tuple(
-            Tensor(None, (*tensor.shape[:-1], width), tensor.dtype, tensor.needs_grad, self.hold(tensor)) for width in widths
-        )
-        self.record(parts[0], (tensor,))
-        if parts[0].needs_grad:
-            self.operations[-1].others = parts[1:]
-        return parts
+        return tuple(self.views(tensor, [(*tensor.shape[:-1], width) for width in widths]))
 
     def hold(self, tensor: Tensor) -> Tensor:
         """One reference more."""
@@ -119,17 +135,18 @@ class Graph:
     def record(
         self, output: Tensor, inputs: tuple[Tensor, ...], *, saved: tuple[Tensor, ...] = (), passes: bool = False,
         temporary: int = 0, weights: tuple[tuple[str, int, int, int], ...] = (), pieces: int = 1, overwrites: bool = False,
-        weights_first: bool = False, saves_nothing: bool = False, saves_first: bool = False, beside: Tensor | None = None,
-        reduces: int = 0,
+        weights_first: bool = False, saves_nothing: bool = False, views: bool = False,
+        sums: bool = False, computes: bool = False, derivative: Derivative | None = None, parts: tuple[Tensor, ...] = (),
+        beside: Tensor | None = None,
     ) -> Tensor:
         """Note an operation; saved tensors are held until its backward.
 
         `passes`: the gradient goes through unchanged. `temporary`: bytes that its backward needs for a moment, in `pieces`.
         `weights`: (name, bytes of the gradient as computed, bytes as kept, elements) of each trained parameter;
         their gradients come before those of the inputs where `weights_first` (mm's backward; addmm's the other way round).
-        `reduces`: bytes of the buffer in which a bias's gradient is summed, behind all others.
-        `saves_nothing`: its backward asks for no tensor that a checkpoint keeps, not even a weight. `saves_first`: all that it
-        saves goes into it, so that a checkpoint that is played again no further than here does not compute it.
+        `saves_nothing`: its backward asks for no tensor that a checkpoint keeps, not even a weight.
+        `views`: its gradients are views. `sums`: that of a bias is a sum over all tokens. `computes`: it saves when its kernel
+        has run, not before. `parts`: what it gives besides its output. `derivative` plays a backward of its own (derivatives.py).
         `beside`: what it keeps where no checkpoint intercepts it. The first forward under a checkpoint (`keeps_beside`) collects
         that in `beside`, and the graph of the layer played again is given it there instead of its own.
         """
@@ -142,8 +159,8 @@ class Graph:
                 tensor.refs += 1
             self.operations.append(
                 Operation(
-                    output, wanted, saved, passes, temporary, weights, pieces, overwrites, weights_first, saves_nothing,
-                    saves_first, reduces,
+                    output, wanted, saved, passes, temporary, weights, pieces, overwrites, weights_first, saves_nothing, views,
+                    sums, computes, derivative, parts,
                 ),
             )
         return output
@@ -184,9 +201,10 @@ class Graph:
                 break
             self._backward_of(operation, gradients)
             count += 1
-        if count:
-            last = len(pattern.operations) - count
-            self.stops_at = last - (1 if last and pattern.operations[last - 1].saves_first else 0)
+        last = pattern.operations[-1 - count] if count < len(pattern.operations) else None
+        # What is saved is kept before a kernel runs, unless that is what it makes.
+        self.completes = last is None or last.computes
+        self.stops_at = len(pattern.operations) - count - 1
         return count
 
     def after(self, pattern: Graph, count: int, gradients: dict[int, Tensor]) -> dict[int, Tensor]:
@@ -201,60 +219,108 @@ class Graph:
             del self.operations[-count:]
         return found
 
+    def release(self, operation: Operation, received: Tensor, each: Tensor | None = None) -> None:
+        """What an operation got and what it saved go when its backward is done (torch 2.11, csrc/autograd/engine.cpp).
+
+        What a checkpoint gave goes first: it is the backward's own. Then gradients that are there for `each` token are summed
+        (`validate_outputs`), `call_function` lets go of the gradient, and the node of what it saved.
+        """
+        if self.unpacks:
+            self.drop(*operation.saved)
+        if each is not None:
+            self.sum_up(each)
+            self.drop(each)
+        self.drop(received)
+        if not self.unpacks:
+            self.drop(*reversed(operation.saved))
+        elif self.source is not None and operation is self.source[0]:
+            self.drop(self.source[1])
+            self.source = None
+
+    def sum_up(self, tensor: Tensor) -> None:
+        """A sum over all tokens: what it takes besides."""
+        size = column_sum_buffer(prod(tensor.shape[:-1]), tensor.shape[-1])
+        if size:
+            self.tape.free(self.tape.allocate(size, "workspace", "sums of blocks of threads"))
+
     def _backward_of(self, operation: Operation, gradients: dict[int, Tensor]) -> None:
-        tape = self.tape
         received = gradients.pop(id(operation.output), None)
-        beside = [gradients.pop(id(other)) for other in operation.others if id(other) in gradients]
+        if received is None and operation.parts:
+            received = next((part for key in map(id, operation.parts) if (part := gradients.pop(key, None)) is not None), None)
         if received is None:
             self.drop(*operation.saved)
             return
+        if operation.derivative is not None:
+            computed = self._weight_gradients(operation)
+            operation.derivative(self, operation, received, gradients)
+            self._keep(operation, computed)
+            return
+        tape = self.tape
+        computed = []
         temporary = tape.allocate(
             operation.temporary // operation.pieces, "activations", "backward temporaries", count=operation.pieces,
         ) if operation.temporary else None
         if operation.weights_first:
-            self._weight_gradients(operation)
-        for tensor in operation.inputs:
-            if operation.overwrites and tensor in operation.saved and id(tensor) not in gradients:
-                gradients[id(tensor)] = self.hold(tensor)  # the kernel writes the gradient over what was saved
-                continue
-            self._accumulate(gradients, tensor, received, operation.passes)
+            computed = self._weight_gradients(operation)
+        made = [(tensor, self._gradient(operation, tensor, received, gradients)) for tensor in operation.inputs]
         if not operation.weights_first:
-            self._weight_gradients(operation)
-        if operation.reduces:
-            tape.free(tape.allocate(operation.reduces, "workspace", "sums of the gradient of a bias"))
+            computed = self._weight_gradients(operation)
         if temporary is not None:
             tape.free(temporary)
-        self.drop(*operation.saved, received, *beside)
+        if operation.sums:
+            self.sum_up(received)
+        self.release(operation, received)
+        self.drop(*(part for key in map(id, operation.parts) if (part := gradients.pop(key, None)) is not None))
+        for tensor, gradient in made:
+            self.accumulate(gradients, tensor, gradient)
+        if computed:
+            self._keep(operation, computed)
 
-    def _accumulate(self, gradients: dict[int, Tensor], tensor: Tensor, received: Tensor, passes: bool) -> None:
-        if passes and received.dtype == tensor.dtype:
-            made = self.hold(received)
-        else:
-            made = self.tensor(tensor.shape, tensor.dtype, "gradients of activations", needs_grad=False)
-        if id(tensor) in gradients:
-            # Autograd adds into the buffer that it alone owns (torch/csrc/autograd/input_buffer.cpp).
+    def _gradient(self, operation: Operation, tensor: Tensor, received: Tensor, gradients: dict[int, Tensor]) -> Tensor:
+        if operation.overwrites and tensor in operation.saved and id(tensor) not in gradients:
+            return self.hold(tensor)  # the kernel writes the gradient over what was saved
+        if operation.passes and received.dtype == tensor.dtype:
+            return self.hold(received)
+        made = self.tensor(tensor.shape, tensor.dtype, "gradients of activations", needs_grad=False)
+        made.viewed = operation.views
+        return made
+
+    def accumulate(self, gradients: dict[int, Tensor], tensor: Tensor, made: Tensor) -> None:
+        """Autograd adds into the buffer that it alone owns, else makes a third (torch/csrc/autograd/input_buffer.cpp)."""
+        there = gradients.get(id(tensor))
+        if there is None:
+            gradients[id(tensor)] = made
+        elif there.refs == 1 and not there.viewed:
             self.drop(made)
         else:
-            gradients[id(tensor)] = made
+            gradients[id(tensor)] = self.tensor(tensor.shape, tensor.dtype, "gradients of activations", needs_grad=False)
+            self.drop(there, made)
 
-    def _weight_gradients(self, operation: Operation) -> None:
-        for name, computed, kept, count in operation.weights:
-            self._weight_gradient(name, computed, kept, count)
+    def _weight_gradients(self, operation: Operation) -> list[Block]:
+        """As they are computed."""
+        allocate = self.tape.allocate
+        return [
+            allocate(computed, "gradients", "gradients of weights", count=count) for _, computed, _, count in operation.weights
+        ]
 
-    def _weight_gradient(self, name: str, computed: int, kept: int, count: int) -> None:
+    def _keep(self, operation: Operation, computed: list[Block]) -> None:
+        """In the weight's own dtype; added to what there is, or kept."""
         tape = self.tape
-        first = tape.allocate(computed, "gradients", "gradients of weights", count=count)
-        if name in self.gradients:
-            tape.free(first)
-            return
-        if kept != computed:
-            final = tape.allocate(kept, "gradients", "gradients of weights", count=count)
-            tape.free(first)
-            first = final
-        if self.uses is None or not self.uses(name, first, first.size):
-            self.gradients[name] = first
+        for (name, size, kept, count), first in zip(operation.weights, computed, strict=True):
+            block = first
+            if kept != size:
+                block = tape.allocate(kept, "gradients", "gradients of weights", count=count)
+                tape.free(first)
+            if name in self.gradients:
+                tape.free(block)
+            elif self.uses is None or not self.uses(name, block, block.size):
+                self.gradients[name] = block
 
     def end_autocast(self) -> None:
         """Leave the autocast region: weight casts that it kept are dropped."""
         self.drop(*self.cache)
         self.cache.clear()
+
+
+Derivative = Callable[[Graph, Operation, Tensor, dict[int, Tensor]], None]
+"""Plays an operation's backward: takes over the gradient that it receives and what was saved; adds those of its inputs."""

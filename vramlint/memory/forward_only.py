@@ -46,9 +46,10 @@ def forward(plan: Plan, tape: Tape, loss: str) -> None:
     setting, width = plan.setting, plan.architecture.hidden_size
     hidden, masks = embedded(plan, graph)
     layers = Layers(replace(plan, offloads=False), tape, masks, records=False)
+    embeds = graph.hold(hidden)
     hidden = layers.forward(hidden)
     last = norm(graph, setting, hidden, plan.block.norm, "final norm", width)
-    graph.drop(hidden)
+    graph.drop(hidden, embeds)
     if loss == FUSED:
         _fused(plan, graph, last)
     elif loss == CLASSIFIER:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from math import prod
 
+from vramlint.memory.attention import attention
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES
 from vramlint.memory.latent import Latent
 from vramlint.memory.linear import linear
-from vramlint.memory.operations import Setting, attention, norm
+from vramlint.memory.operations import Setting, norm
 from vramlint.memory.parameters import Projection
 
 

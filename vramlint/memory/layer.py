@@ -5,22 +5,23 @@ from __future__ import annotations
 from vramlint.catalog import Architecture
 from vramlint.dataclass import replace
 from vramlint.memory.adapted_parts import linear_in_parts
+from vramlint.memory.attention import attention
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.experts import Experts
 from vramlint.memory.latent import latent_of
 from vramlint.memory.latent_attention import latent_attention
 from vramlint.memory.linear import linear
-from vramlint.memory.operations import Setting, activation, add, attention, dropout, multiply, norm
+from vramlint.memory.operations import Setting, activation, add, dropout, multiply, norm
 from vramlint.memory.parameters import Projection
-from vramlint.memory.rotations import rotate
+from vramlint.memory.positions import partly_turned, turned
 from vramlint.memory.routing import routed, with_shared
 
 
 class Layer:
     """One decoder layer of a model under a setting."""
 
-    __slots__ = ("_architecture", "_block", "_experts", "_projections", "_setting")
+    __slots__ = ("_architecture", "_block", "_experts", "_projections", "_setting", "_turns_in_place")
 
     def __init__(
         self, architecture: Architecture, block: BlockShape, projections: tuple[Projection, ...], setting: Setting,
@@ -31,6 +32,8 @@ class Layer:
         self._projections = projections
         self._setting = setting
         self._experts = experts
+        # liger_kernel/ops/rope.py; not where a part of each head is turned (0.8.5, monkey_patch.py).
+        self._turns_in_place = setting.liger_rope and not (block.partial_rope and architecture.model_type != "phi3")
 
     def forward(self, graph: Graph, hidden: Tensor, mask: Tensor | None, name: str) -> Tensor:
         """The layer's output; takes over `hidden`."""
@@ -53,14 +56,14 @@ class Layer:
             attended = self._after(graph, attended, f"{name}.norm2", width)
         attended = self._scaled(graph, attended)
         middle = add(graph, hidden, attended, "hidden states")
-        graph.drop(hidden, attended)
+        graph.drop(attended, hidden)
         before = graph.hold(middle) if block.post_only else self._norm(graph, middle, f"{name}.norm3", width)
         fed = self._mlp(graph, before, name, feeds)
         if block.sandwich or block.post_only:
             fed = self._after(graph, fed, f"{name}.norm4", width)
         fed = self._scaled(graph, fed)
         out = add(graph, middle, fed, "hidden states")
-        graph.drop(middle, fed)
+        graph.drop(fed, middle)
         return out
 
     def _scaled(self, graph: Graph, hidden: Tensor) -> Tensor:
@@ -107,25 +110,23 @@ class Layer:
                 in_complex=a.model_type == "deepseek_v2", dropped=a.attention_dropout,
             )
         *inputs, output = projections
-        made = [
-            (linear_in_parts if p.parts else linear)(graph, setting, hidden, p, f"{name}.{p.name}.in") for p in inputs
-        ]
         if block.qkv == "fused":
-            query, key, value = self._split(graph, made[0])
+            project = linear_in_parts if inputs[0].parts else linear
+            query, key, value = self._split(graph, project(graph, setting, hidden, inputs[0], f"{name}.{inputs[0].name}.in"))
         else:
-            query, key, value = made
+            query, key, value = (
+                self._laid_out(
+                    graph, (linear_in_parts if p.parts else linear)(graph, setting, hidden, p, f"{name}.{p.name}.in"), copies,
+                ) for p, copies in zip(inputs, self._copies(mask), strict=True)
+            )
         if block.qk_norm:
             query, key = (self._qk_norm(graph, t, f"{name}.{n}") for t, n in ((query, "q_norm"), (key, "k_norm")))
-        if block.rope:
-            rotated = []
-            for tensor in (query, key):
-                if setting.liger_rope:  # in place: liger_kernel/ops/rope.py
-                    rotated.append(tensor)
-                    continue
-                rotated.append(rotate(graph, tensor, block.rotation))
-            if not setting.liger_rope:
-                graph.drop(query, key)
-            query, key = rotated
+        held: list[Tensor] = []
+        if block.rope and not self._turns_in_place:
+            if block.partial_rope:
+                query, key, held = partly_turned(graph, a, query, key)
+            else:
+                query, key = turned(graph, query, key, block.rotation)
         # What the caller passed and the function's own variables live until it returns.
         variables = [graph.hold(tensor) for tensor in (query, key, value)]
         heads, groups = a.num_attention_heads, a.num_key_value_heads
@@ -138,7 +139,7 @@ class Layer:
             graph.drop(attended)
             attended = copied
         out = linear(graph, setting, attended, output, f"{name}.{output.name}.out")
-        graph.drop(attended, *variables, hidden)
+        graph.drop(attended, *held, *variables, hidden)
         return dropout(graph, out, a.hidden_dropout, "output of attention")
 
     def _qk_norm(self, graph: Graph, tensor: Tensor, name: str) -> Tensor:
@@ -149,17 +150,40 @@ class Layer:
         graph.drop(tensor)
         return made
 
+    def _copies(self, mask: Tensor | None) -> tuple[bool, bool, bool]:
+        """Whether the gradients of queries, keys and values come head by head, to be copied for the projection's product.
+
+        Not those of values from a fused kernel, which keeps the layout, unless they were repeated for the heads.
+        """
+        a, setting = self._architecture, self._setting
+        heads, groups = a.num_attention_heads, a.num_key_value_heads
+        turns = self._block.rope and not self._turns_in_place
+        apart = setting.attention == "math" or (heads != groups and (mask is not None or setting.attention == "eager"))
+        return turns and heads > 1, turns and groups > 1, apart and groups > 1
+
+    @staticmethod
+    def _laid_out(graph: Graph, tensor: Tensor, copies: bool) -> Tensor:
+        """The same tensor head by head; takes over `tensor`."""
+        if not copies:
+            return tensor
+        made = graph.view(tensor, tensor.shape)
+        graph.drop(tensor)
+        return made
+
     def _split(self, graph: Graph, fused: Tensor) -> list[Tensor]:
         """Views of one tensor, which lives as long as any of them."""
         a = self._architecture
         widths = (a.num_attention_heads, a.num_key_value_heads, a.num_key_value_heads)
-        views = [graph.view(fused, (*fused.shape[:-1], heads * a.head_dim)) for heads in widths]
+        shapes = [(*fused.shape[:-1], heads * a.head_dim) for heads in widths]
+        # phi3 takes slices, whose gradients each come back into zeros of the whole; others split, which is put together at once.
+        views = graph.views(fused, shapes, apart=a.model_type == "phi3")
         graph.drop(fused)
         return views
 
     def _mlp(self, graph: Graph, hidden: Tensor, name: str, projections: tuple[Projection, ...]) -> Tensor:
         """The feed-forward part; takes over `hidden`."""
         setting, kind = self._setting, self._architecture.hidden_act
+        whole: list[Tensor] = []
         if self._experts is not None:
             return self._mixture(graph, hidden, name, projections, self._experts)
         if self._block.mlp == "gated":
@@ -176,8 +200,8 @@ class Layer:
             both, down = projections
             fused = linear(graph, setting, hidden, both, f"{name}.gate_up")
             half = (*fused.shape[:-1], fused.shape[-1] // 2)
-            gated, upper = (graph.view(fused, half) for _ in range(2))
-            graph.drop(fused)
+            gated, upper = graph.views(fused, [half, half])
+            whole = [fused]  # a variable of the function
             inner = self._gated(graph, gated, upper, kind)
         else:
             first, down = projections
@@ -185,7 +209,7 @@ class Layer:
             inner = activation(graph, setting, wide, kind)
             graph.drop(wide)
         out = linear(graph, setting, inner, down, f"{name}.{down.name}.down")
-        graph.drop(inner, hidden)
+        graph.drop(inner, *whole, hidden)
         return dropout(graph, out, self._architecture.hidden_dropout, "output of the MLP")
 
     def _mixture(
@@ -198,11 +222,19 @@ class Layer:
             return made
         return with_shared(graph, self._setting, experts, hidden, name, projections, self._gated)
 
+    @staticmethod
+    def _apart(graph: Graph, half: Tensor) -> Tensor:
+        made = graph.record(graph.tensor(half.shape, half.dtype, "half of a projection"), (half,), passes=True)
+        graph.drop(half)
+        return made
+
     def _gated(self, graph: Graph, gate: Tensor, up: Tensor, kind: str | None) -> Tensor:
         """The product of both halves; `kind` is the activation of the first where that is still to come."""
         if self._setting.liger:
+            if gate.base is not None:  # its kernels want both halves apart (liger_kernel/utils.py, ensure_contiguous)
+                gate, up = (self._apart(graph, half) for half in (gate, up))
             inner = graph.tensor(gate.shape, gate.dtype, "gated hidden states")
-            graph.record(inner, (gate, up), saved=(gate, up), overwrites=True)  # liger_kernel/ops/swiglu.py, swiglu_backward
+            graph.record(inner, (gate, up), saved=(gate, up), overwrites=True, computes=True)  # liger_kernel/ops/swiglu.py
             graph.drop(gate, up)
             return inner
         active = gate

@@ -13,6 +13,10 @@ from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Span, Tape
 from vramlint.memory.trainers import FUSED, LIGER
 
+SORTED_FROM, ROWS_OF_SEGMENT = 3072, 10
+"""From so many tokens on the embedding's gradient is summed segment by segment (torch 2.11, native/cuda/Embedding.cu and
+EmbeddingBackwardKernel.cu, NROWS_PER_THREAD)."""
+
 
 def gradient_of(tape: Tape, weight: Weight) -> Block:
     """The gradients of those weights, in their own dtype."""
@@ -114,8 +118,8 @@ class Layers:
                 (self._casts if id(block) in casts else played.kept).append(clone)
         return out
 
-    def backward(self, gradient: Tensor, accumulates: bool) -> None:
-        """Backward through all layers from the last; takes over `gradient`."""
+    def backward(self, gradient: Tensor, accumulates: bool, head: Block | None = None) -> None:
+        """Backward through all layers from the last; takes over `gradient`. `head`: the gradient of the head's weight."""
         tape = self._tape
         tape.phase = "backward of the layers"
         received: Tensor | None = gradient
@@ -137,45 +141,69 @@ class Layers:
                 return
         embedding = next(weight for weight in self._plan.weights if weight.name == "embedding")
         if received is not None and embedding.trained:
-            tape.phase = "backward of the embedding"
-            own = gradient_of(tape, embedding)
-            same = self._plan.loss not in (FUSED, LIGER, PIECES) and self._plan.setting.autocast in (None, embedding.dtype)
-            if self._plan.architecture.tie_word_embeddings and same:
-                # Autograd adds the gradients of embedding and head into a third (input_buffer.cpp, accumulate), but in
-                # place where the head's is nobody else's: a cast of it, or what TRL's fused head returns.
-                tape.free_all([own, gradient_of(tape, embedding)])
+            self._embedding(embedding, received, head, accumulates)
+        elif received is not None:
+            Graph(tape).drop(received)
+
+    def _embedding(self, embedding: Weight, received: Tensor, head: Block | None, accumulates: bool) -> None:
+        """The embedding's gradient; where it is the head's too, autograd adds both.
+
+        Into a third (input_buffer.cpp, accumulate), but in place where the head's is nobody else's: a cast of it, or what
+        TRL's fused head returns.
+        """
+        tape, a = self._tape, self._plan.architecture
+        tape.phase = "backward of the embedding"
+        kept = gradient_of(tape, embedding)
+        tokens = self._plan.setting.tokens
+        if tokens > SORTED_FROM:
+            rows = tokens // ROWS_OF_SEGMENT + min(tokens, a.vocab_size)
+            tape.free(tape.allocate(rows * a.hidden_size * 4, "workspace", "sums of the embedding's segments"))
+        Graph(tape).drop(received)
+        if a.tie_word_embeddings and head is not None:
+            own = kept
+            if self._plan.loss not in (FUSED, LIGER, PIECES) and self._plan.setting.autocast in (None, embedding.dtype):
+                kept = gradient_of(tape, embedding)
+                tape.free_all([head, own])
+            else:
+                tape.free(own)
+                kept = head
+        if accumulates:
+            tape.free(kept)
 
     def _backward_one(self, played: Played, gradient: Tensor | None, accumulates: bool) -> Tensor | None:
-        graph, source, out = played.graph, played.source, played.out
-        if gradient is None or graph is None or source is None:
+        first, source, out = played.graph, played.source, played.out
+        if gradient is None or first is None or source is None or out is None:
             return None
-        gradients = {id(out): gradient}
-        if self._checkpointing:
-            graph, kept = Graph(self._tape, self._uses), graph.beside
-            graph.beside = kept
-            graph.hooked = self._plan.runs_ahead
-            pattern, done = None, 0
-            if self._plan.runs_ahead:
-                pattern, last = self._recorded(played, source)
-                gradients = {id(last): gradient}
-                done = graph.ahead(pattern, gradients)
-            again = Tensor(None, source.shape, source.dtype, True)
+        if not self._checkpointing:
+            return self._finish(first, {id(out): gradient}, accumulates).get(id(source))
+        graph = Graph(self._tape, self._uses)
+        graph.beside = first.beside
+        again = Tensor(None, source.shape, source.dtype, True)
+        if not self._plan.runs_ahead:
+            # Reentrant: what the layer got and gave is there until its own backward has ended (utils/checkpoint.py).
             out = played.layer.forward(graph, again, self._mask, "layer")
-            if self._plan.runs_ahead:
-                graph.drop(out)
-            gradients = graph.after(pattern, done, gradients) if pattern is not None and done else {id(out): gradient}
-            source_after = again
-        else:
-            source_after = source
+            made = self._finish(graph, {id(out): graph.hold(gradient)}, accumulates).get(id(again))
+            graph.drop(out, gradient, source)
+            return made
+        pattern, last = self._recorded(played, source)
+        gradients = {id(last): gradient}
+        done = graph.ahead(pattern, gradients)
+        graph.unpacks = True
+        graph.drop(played.layer.forward(graph, again, self._mask, "layer"))
+        keeper = next((operation for operation in graph.operations if operation.saved), None)
+        graph.source = (keeper, source) if keeper is not None else None
+        made = self._finish(graph, graph.after(pattern, done, gradients), accumulates).get(id(again))
+        if keeper is None or graph.source is not None:
+            graph.drop(source)
+        return made
+
+    @staticmethod
+    def _finish(graph: Graph, gradients: dict[int, Tensor], accumulates: bool) -> dict[int, Tensor]:
         if accumulates:
             graph.gradients = Everything()
         made = graph.backward_from(gradients)
         graph.end_autocast()
-        if self._checkpointing:
-            graph.drop(source)
-            if not self._plan.runs_ahead and out is not None:  # a variable of the reentrant checkpoint's own backward
-                graph.drop(out)
-        return made.get(id(source_after))
+        return made
 
     def _recorded(self, played: Played, source: Tensor) -> tuple[Graph, Tensor]:
         """A layer as it will be recorded when it is played again, on a tape of its own, and its output."""

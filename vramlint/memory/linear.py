@@ -8,7 +8,6 @@ from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES, promoted
 from vramlint.memory.operations import Setting, add, cast
 from vramlint.memory.parameters import Projection
-from vramlint.memory.reductions import column_sum_buffer
 from vramlint.memory.unpacking import unpacked_by_torchao
 
 
@@ -37,8 +36,8 @@ def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projectio
     source = cast(graph, hidden, setting.adapter if converts else hidden.dtype, "LoRA's input in its own dtype")
     given = graph.hold(source)  # `x` of peft's forward, which lives until that returns
     if setting.dropout:
-        dropped = graph.tensor(source.shape, source.dtype, "LoRA's input after dropout")
         mask = graph.tensor(source.shape, "bool", "LoRA's dropout mask", needs_grad=False)
+        dropped = graph.tensor(source.shape, source.dtype, "LoRA's input after dropout")
         graph.record(dropped, (source,), saved=(mask,))
         graph.drop(mask, source)
         source = dropped
@@ -54,12 +53,14 @@ def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projectio
         graph.record(scaled, (up,), saves_nothing=True)
         graph.drop(up)
         total = add(graph, base, scaled, f"output of {projection.name}")
-        graph.drop(scaled)
-    graph.drop(base, given)
+        graph.drop(*((base, scaled) if bits == 4 else (scaled, base)))
+    if setting.dora:
+        graph.drop(base)
     if total.dtype != base.dtype and converts:
         lower = cast(graph, total, base.dtype, f"output of {projection.name}")
         graph.drop(total)
         total = lower
+    graph.drop(given)
     return total
 
 
@@ -170,10 +171,8 @@ def plain_linear(
         saved.append(weight)
     made = graph.tensor((*hidden.shape[:-1], outputs), compute, "output of a projection")
     weights = ((name, inputs * outputs * BYTES[compute], inputs * outputs * BYTES[dtype], 1),) if trained else ()
-    reduces = column_sum_buffer(prod(hidden.shape[:-1]), outputs) if bias and trained else 0
-    graph.record(
-        made, (source,), saved=tuple(saved), weights=weights, weights_first=True, saves_first=True, reduces=reduces,
-    )
+    graph.record(made, (source,), saved=tuple(saved), weights=weights, weights_first=not bias, views=True,
+                 sums=bias and trained)
     graph.drop(source)
     if weight is not None:
         graph.drop(weight)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from vramlint.dataclass import dataclass
+from vramlint.memory import derivatives
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES, promoted
 from vramlint.memory.masks import Masks
@@ -62,8 +63,8 @@ def dropout(graph: Graph, tensor: Tensor, share: float, what: str) -> Tensor:
     """`native_dropout`: keeps a mask of one byte an element; takes over `tensor`, and is it where nothing is dropped."""
     if not share:
         return tensor
-    made = graph.tensor(tensor.shape, tensor.dtype, f"{what} after dropout")
     mask = graph.tensor(tensor.shape, "bool", f"dropout mask of {what}", needs_grad=False)
+    made = graph.tensor(tensor.shape, tensor.dtype, f"{what} after dropout")
     graph.record(made, (tensor,), saved=(mask,))
     graph.drop(mask, tensor)
     return made
@@ -81,7 +82,7 @@ def norm(graph: Graph, setting: Setting, hidden: Tensor, kind: str, name: str, w
     if kind != "layer" and setting.liger_norm:
         made = graph.tensor(hidden.shape, hidden.dtype, "normed hidden states")
         # The kernel writes dX over dY, but for gemma's (liger_kernel/transformers/rms_norm.py, in_place).
-        return graph.record(made, (hidden,), saved=(hidden,), weights=weights, passes=kind == "rms")
+        return graph.record(made, (hidden,), saved=(hidden,), weights=weights, passes=kind == "rms", computes=True)
     upper = cast(graph, hidden, "float32", "hidden states in fp32 for the norm")
     if kind == "layer":
         # layer_norm is on autocast's fp32 list; without autocast the kernel keeps the input's dtype.
@@ -89,24 +90,26 @@ def norm(graph: Graph, setting: Setting, hidden: Tensor, kind: str, name: str, w
             graph.drop(upper)
             upper = graph.hold(hidden)
         made = graph.tensor(hidden.shape, upper.dtype, "normed hidden states")
-        graph.record(made, (upper,), saved=(upper,), weights=weights * 2)
+        graph.record(made, (upper,), saved=(upper,), weights=weights * 2, computes=True)
         graph.drop(upper)
         return made
     square = graph.tensor(upper.shape, "float32", "squares for the norm", needs_grad=False)
     graph.drop(square)
     scaled = graph.tensor(upper.shape, "float32", "normed hidden states in fp32")
-    graph.record(scaled, (upper,), saved=(upper,), temporary=prod(upper.shape) * 4 * 2, pieces=2)
+    graph.record(scaled, (upper,), saved=(upper,), derivative=derivatives.root_mean_square)
     graph.drop(upper)
     if kind == "rms-fp32":
         weighted = graph.tensor(hidden.shape, "float32", "scaled hidden states in fp32")
-        graph.record(weighted, (scaled,), saved=(scaled,) if setting.trained else (), weights=weights)
+        graph.record(weighted, (scaled,), saved=(scaled,) if setting.trained else (), weights=weights,
+                     derivative=derivatives.times_weight if setting.trained else None)
         graph.drop(scaled)
         made = cast(graph, weighted, hidden.dtype, "scaled hidden states")
         graph.drop(weighted)
         return made
     lower = cast(graph, scaled, hidden.dtype, "normed hidden states")
     made = graph.tensor(hidden.shape, promoted(lower.dtype, setting.norm_weight), "scaled hidden states")
-    graph.record(made, (lower,), saved=(lower,) if setting.trained else (), weights=weights)
+    graph.record(made, (lower,), saved=(lower,) if setting.trained else (), weights=weights,
+                 derivative=derivatives.times_weight if setting.trained else None)
     graph.drop(lower, scaled)
     return made
 
@@ -115,136 +118,6 @@ def _weight(setting: Setting, name: str, elements: int, dtype: str) -> tuple[tup
     if not setting.trained:
         return ()
     return ((name, elements * BYTES[dtype], elements * BYTES[dtype], 1),)
-
-
-def attention(
-    graph: Graph, setting: Setting, query: Tensor, key: Tensor, value: Tensor, heads: int, groups: int, mask: Tensor | None,
-    *, softcap: bool = False, dropped: float = 0.0, width: int = 0,
-) -> Tensor:
-    """Attention proper; takes over its three inputs. Shapes: batch × length × width; `width` is the output's where it differs."""
-    compute = setting.autocast or query.dtype
-    batch, length, _ = query.shape
-    width = width or query.shape[-1]
-    repeats = setting.attention == "eager" or mask is not None or (
-        setting.attention == "sdpa" and "keys-repeated-in-sdpa" in setting.facts
-    )
-    # The keys of one group are the same memory for every head (transformers 5.17, repeat_kv), until something copies them: a
-    # cast, or a matrix product.
-    shared = groups == 1 and setting.attention != "eager"
-    if groups != heads and repeats and not (shared and key.dtype == compute):
-        key, value = (_repeated(graph, tensor, width, compute if shared else None) for tensor in (key, value))
-    if setting.attention == "eager":
-        return _eager(graph, query, key, value, heads, compute, softcap, dropped)
-    # Grouped heads are left to the kernel where there is no mask; of the fused ones only flash takes them (sdp_utils.cpp).
-    has_flash = compute != "float32" and setting.capability >= (8, 0)
-    if setting.attention == "math" or (setting.attention == "sdpa" and groups != heads and not repeats and not has_flash):
-        return _math(graph, query, key, value, heads, compute)
-    inputs = []
-    for tensor in (query, key, value):
-        lower = cast(graph, tensor, compute, "input of the attention kernel")
-        graph.drop(tensor)
-        inputs.append(lower)
-    made = graph.tensor((batch, length, width), compute, "output of attention")
-    sums = graph.tensor((batch, heads, length), "float32", "log-sum-exp of attention", needs_grad=False)
-    saved = [*inputs, made, sums]
-    bias = None
-    if mask is not None and mask.dtype == "bool":
-        # sdpa turns the boolean mask into an additive one of the query's dtype, per layer.
-        bias = graph.tensor((batch, 1, length, length), compute, "attention mask as a bias", needs_grad=False)
-        saved.append(bias)
-    graph.record(made, tuple(inputs), saved=tuple(saved))
-    graph.drop(*inputs, sums)
-    if bias is not None:
-        graph.drop(bias)
-    return made
-
-
-def _repeated(graph: Graph, tensor: Tensor, width: int, dtype: str | None = None) -> Tensor:
-    made = graph.tensor((*tensor.shape[:-1], width), dtype or tensor.dtype, "keys or values repeated for every head")
-    graph.record(made, (tensor,))
-    graph.drop(tensor)
-    return made
-
-
-def _eager(
-    graph: Graph, query: Tensor, key: Tensor, value: Tensor, heads: int, compute: str, softcap: bool, dropped: float,
-) -> Tensor:
-    """`eager_attention_forward`: the scores are there in full, in fp32 for the softmax."""
-    batch, length, width = query.shape
-    square = (batch, heads, length, length)
-    lowered = []
-    for tensor in (query, key, value):
-        lower = cast(graph, tensor, compute, "input of attention")
-        graph.drop(tensor)
-        lowered.append(lower)
-    query, key, value = lowered
-    scores = graph.tensor(square, compute, "attention scores")
-    graph.record(scores, (query, key), saved=(query, key))
-    graph.drop(query, key)
-    scaled = graph.tensor(square, compute, "attention scores, scaled")
-    graph.record(scaled, (scores,))
-    graph.drop(scores)
-    if softcap:
-        curve = graph.tensor(square, compute, "tanh of the attention scores")
-        graph.record(curve, (scaled,), saved=(curve,))
-        graph.drop(scaled)
-        scaled = graph.tensor(square, compute, "attention scores, capped")
-        graph.record(scaled, (curve,))
-        graph.drop(curve)
-    masked = graph.tensor(square, compute, "attention scores, masked")
-    graph.record(masked, (scaled,), passes=True)
-    graph.drop(scaled)
-    if masked.dtype != "float16":  # softmax reads half as it is, and bfloat16 through a copy (SoftMax.cu of torch 2.11)
-        wide = cast(graph, masked, "float32", "attention scores in fp32")
-    else:  # its gradient is one in fp32 all the same
-        wide = Tensor(None, square, "float32", masked.needs_grad)
-        graph.record(wide, (masked,), saves_nothing=True)
-    graph.drop(masked)
-    masked = wide
-    upper = graph.tensor(square, "float32", "attention probabilities in fp32")
-    graph.record(upper, (masked,), saved=(upper,), temporary=prod(square) * 4)
-    lower = cast(graph, upper, query.dtype, "attention probabilities")
-    graph.drop(masked, upper)
-    lower = dropout(graph, lower, dropped, "attention probabilities")
-    made = graph.tensor((batch, length, width), compute, "output of attention")
-    graph.record(made, (lower, value), saved=(lower, value))
-    graph.returned.append(lower)  # `attn_weights`
-    graph.drop(value)
-    return made
-
-
-def _math(graph: Graph, query: Tensor, key: Tensor, value: Tensor, heads: int, compute: str) -> Tensor:
-    """sdpa without a fused kernel: in fp32 throughout, the scores there in full.
-
-    `_scaled_dot_product_attention_math` and `_safe_softmax` of torch 2.11, aten/src/ATen/native/transformers/attention.cpp.
-    """
-    batch, length, width = query.shape
-    square = (batch, heads, length, length)
-    upper = []
-    for tensor in (query, key, value):
-        lower = cast(graph, tensor, compute, "input of attention")
-        wide = cast(graph, lower, "float32", "input of attention in fp32")
-        graph.drop(tensor, lower)
-        upper.append(_repeated(graph, wide, width) if tensor.shape[-1] != width else wide)
-    query, key, value = upper
-    scaled = []
-    for tensor in (query, key):
-        times = graph.tensor(tensor.shape, "float32", "scaled input of attention")
-        scaled.append(graph.record(times, (tensor,)))
-        graph.drop(tensor)
-    scores = graph.tensor(square, "float32", "attention scores")
-    graph.record(scores, tuple(scaled), saved=tuple(scaled))
-    chances = graph.tensor(square, "float32", "attention probabilities")
-    empty = graph.tensor(square, "bool", "attention scores that are -inf", needs_grad=False)
-    graph.record(chances, (scores,), saved=(chances,), temporary=prod(square) * 4)
-    graph.drop(empty, scores)
-    wide = graph.tensor((batch, length, width), "float32", "output of attention in fp32")
-    graph.record(wide, (chances, value), saved=(chances, value))
-    graph.drop(value)
-    made = cast(graph, wide, compute, "output of attention")
-    returned = graph.tensor(square, compute, "attention probabilities, returned", needs_grad=False)
-    graph.drop(wide, chances, returned, *scaled)  # the function's own variables
-    return made
 
 
 def activation(graph: Graph, setting: Setting, hidden: Tensor, kind: str) -> Tensor:

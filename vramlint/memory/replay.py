@@ -20,7 +20,6 @@ SMALL_SEGMENT = 2 << 20
 LARGE = 10 << 20
 """Blocks from here on have segments of their own or lie in such; smaller ones share those of 20 MiB (allocator.py)."""
 PACKED = "4 bits"
-EMBEDDINGS = "gradient of embedding"
 
 
 class Pass:
@@ -46,11 +45,8 @@ class Pass:
 
 
     def gradients(self) -> set[int]:
-        """What may stay until the optimizer's step: of a tied head and embedding, which share one, the head's."""
-        found = {id(block): block for block in self.played[self.begin:self.end] if block.part == "gradients"}
-        tied = all(block.what != "head" for block in self.played[:self.begin])
-        sizes = {block.size for block in found.values() if block.what != EMBEDDINGS}
-        return {key for key, block in found.items() if not (tied and block.what == EMBEDDINGS and block.size in sizes)}
+        """What may stay until the optimizer's step."""
+        return {id(block) for block in self.played[self.begin:self.end] if block.part == "gradients"}
 
 
 class Unrolled:
@@ -234,7 +230,7 @@ class Unrolled:
         template = self._template(span)
         found: list[Layer] = []
         for _ in range(span.times):
-            layer: Layer = {takes: coming}
+            layer: Layer = {takes: coming} if coming else {}
             self._play_layer(template, layer)
             coming = layer.pop(gives, coming)
             found.append(layer)
@@ -252,7 +248,8 @@ class Unrolled:
         coming = self._one(gives)
         template = self._template(span)
         for before in reversed(layers):
-            before[takes] = coming
+            if coming:
+                before[takes] = coming
             self._play_layer(template, before)
             coming = before.pop(gives, NOTHING)
         self._shared.update(layers[0] if layers else ())

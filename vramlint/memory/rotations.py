@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
+from vramlint.memory import derivatives
 from vramlint.memory.autograd import Graph, Tensor
-from vramlint.memory.dtypes import BYTES
 
 HALVES, PAIRS, UPCAST = "halves", "pairs", "halves-fp32"
 """`q * cos + rotate_half(q) * sin` in the dtype of q, as transformers has it; pairs of neighbours in fp32, as torchtune; the
@@ -16,23 +16,34 @@ def rotate(graph: Graph, hidden: Tensor, kind: str) -> Tensor:
     """Queries or keys with their positions; nothing of them is saved."""
     if kind == PAIRS:
         return _pairs(graph, hidden)
-    return _halves(graph, hidden, "float32" if kind == UPCAST else hidden.dtype)
+    if kind == UPCAST and hidden.dtype != "float32":
+        return _upcast(graph, hidden)
+    return _halves(graph, hidden)
 
 
-def _halves(graph: Graph, hidden: Tensor, dtype: str) -> Tensor:
-    """Rotary embedding: `q * cos + rotate_half(q) * sin`, nothing of q is saved."""
+def _halves(graph: Graph, hidden: Tensor) -> Tensor:
+    """`q * cos + rotate_half(q) * sin`; nothing of q is saved."""
+    straight = graph.tensor(hidden.shape, hidden.dtype, "rotated halves", needs_grad=False)
+    half = graph.tensor((prod(hidden.shape) // 2,), hidden.dtype, "rotated halves", needs_grad=False)
+    halves = graph.tensor(hidden.shape, hidden.dtype, "rotated halves", needs_grad=False)
+    graph.drop(half)
+    product = graph.tensor(hidden.shape, hidden.dtype, "rotated halves", needs_grad=False)
+    graph.drop(halves)
+    made = graph.tensor(hidden.shape, hidden.dtype, "queries or keys with positions")
+    graph.record(made, (hidden,), saves_nothing=True, derivative=derivatives.rotation)
+    graph.drop(straight, product)
+    return made
+
+
+def _upcast(graph: Graph, hidden: Tensor) -> Tensor:
     turned = graph.tensor(hidden.shape, hidden.dtype, "rotated halves", needs_grad=False)
-    product = graph.tensor(hidden.shape, dtype, "rotated halves", needs_grad=False)
-    first = graph.tensor(hidden.shape, dtype, "rotated halves", needs_grad=False)
+    products = [graph.tensor(hidden.shape, "float32", "rotated halves", needs_grad=False) for _ in range(2)]
     graph.drop(turned)
-    made = graph.tensor(hidden.shape, dtype, "queries or keys with positions")
-    graph.drop(product, first)
-    temporary = prod(hidden.shape) * BYTES[dtype] * 2
-    if dtype != hidden.dtype:
-        lower = graph.tensor(hidden.shape, hidden.dtype, "queries or keys with positions")
-        graph.drop(made)
-        made, temporary = lower, temporary * 3 // 2
-    return graph.record(made, (hidden,), temporary=temporary, pieces=2)
+    wide = graph.tensor(hidden.shape, "float32", "queries or keys with positions")
+    graph.drop(*products)
+    made = graph.tensor(hidden.shape, hidden.dtype, "queries or keys with positions")
+    graph.drop(wide)
+    return graph.record(made, (hidden,), temporary=prod(hidden.shape) * 4 * 3, pieces=2)
 
 
 def _pairs(graph: Graph, hidden: Tensor) -> Tensor:

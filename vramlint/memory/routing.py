@@ -46,7 +46,7 @@ def routed(graph: Graph, setting: Setting, experts: Experts, hidden: Tensor, nam
     weighted = _weighted(graph, down, scores)
     back = _indices(graph, pairs)
     ordered = graph.tensor(weighted.shape, weighted.dtype, "outputs of experts in the order of tokens")
-    graph.record(ordered, (weighted,), saved=(back,), saves_first=True)
+    graph.record(ordered, (weighted,), saved=(back,))
     graph.drop(weighted)
     # autocast sums in fp32
     total = graph.tensor(
@@ -78,7 +78,6 @@ def with_shared(
         product = graph.tensor(shared.shape, shared.dtype, "output of the shared expert, weighted")
         graph.record(
             product, (share, shared), saved=(share, shared), temporary=prod(shared.shape) * BYTES[shared.dtype],
-            saves_first=True,
         )
         graph.drop(share, shared)
         shared = product
@@ -155,8 +154,8 @@ def _weighted(graph: Graph, down: Tensor, scores: Tensor) -> Tensor:
     # The gradient of the weights is a product in full before it is summed up. Another dtype is cast after that; under a
     # checkpoint what was saved has gone by then, whose place it takes.
     each = prod(down.shape) * BYTES[dtype]
-    more = 0 if dtype == down.dtype else each - (prod(down.shape) * BYTES[down.dtype] if graph.hooked else 0)
-    return graph.record(made, (down, scores), saved=(down, scores), temporary=each + more, saves_first=True)
+    more = 0 if dtype == down.dtype else each - (prod(down.shape) * BYTES[down.dtype] if graph.unpacks else 0)
+    return graph.record(made, (down, scores), saved=(down, scores), temporary=each + more)
 
 
 def _grouped(

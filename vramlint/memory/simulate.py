@@ -145,7 +145,6 @@ def _plan(
         if evaluates(run) else None,
         accumulates=run.gradient_accumulation_steps > 1 and not optimizer.in_backward,
         embeds_gradient=not run.use_peft or checkpointing or "embedding" in saved_ends(run),
-        # Elsewhere a layer ends in a weight that the checkpoint keeps.
         runs_ahead=not run.use_reentrant,
         keeps_inputs=bits == 8 and not run.use_reentrant, offloads=run.activation_offloading,
         head=next((weight.dtype for weight in weights if weight.name == "head"), outer),

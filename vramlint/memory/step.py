@@ -81,12 +81,12 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     hidden = outer.forward(hidden)
     last = hidden
     normed = norm(graph, setting, hidden, plan.block.norm, "final norm", a.hidden_size)
-    graph.drop(hidden)
+    graph.drop(hidden, given)
 
     def leave() -> None:
         """The model's forward has returned: what the trainer runs before the backward comes here."""
         outer.end_autocast()
-        graph.drop(given, *held)
+        graph.drop(*held)
         if plan.loss in (FUSED, LIGER):
             graph.drop(normed)
         for who in plan.course.between:
@@ -103,7 +103,7 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     graph.end_autocast()
     received = gradients.get(id(last))
     if received is not None:
-        outer.backward(received, bool(accumulated))
+        outer.backward(received, bool(accumulated), graph.gradients.get("head"))
     if used is not None:
         used.finish()
     graph.drop(*masks)
