@@ -88,8 +88,21 @@ def run_of(case: Mapping[str, Any]) -> Run:
 def architecture_of(case: Mapping[str, Any]) -> Architecture:
     """The architecture of the case's model."""
     fields = architecture_fields(complete(case))
+    if case.get("framework") == "nanogpt":
+        fields = nanogpt_fields(fields, case.get("options") or {})
     fields.setdefault("kind", complete(case)["head"])
     return architecture_from_config(fields)
+
+
+def nanogpt_fields(fields: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """nanoGPT's model under the names that its dialect gives its sizes."""
+    share, biased = float(options.get("dropout", 0.0)), bool(options.get("bias", False))
+    return {
+        "model_type": "nanogpt", "hidden_size": fields["n_embd"], "num_hidden_layers": fields["n_layer"],
+        "num_attention_heads": fields["n_head"], "vocab_size": fields["vocab_size"], "tie_word_embeddings": True,
+        "max_position_embeddings": fields["n_positions"], "hidden_act": "gelu", "attention_bias": biased, "mlp_bias": biased,
+        "hidden_dropout": share, "attention_dropout": share, "dtype": "float32",
+    }
 
 
 def capability_of(case: Mapping[str, Any]) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from vramlint.catalog import Architecture
 from vramlint.dataclass import dataclass, replace
@@ -20,6 +21,8 @@ class OwnLoop:
 
     `blocks`: a decoder layer of each model type it has, as it writes them. `facts`: what holds for its operations.
     `unpacks`: whose 4-bit layers it has. `quantizes_adapted`: model types whose other layers it leaves as they are.
+    `unties`: whether its head shares nothing with the embedding. `tables_fit`: whether its cosines and sines are those of the
+    tokens of a row, not of all positions that the model has.
     `turns_once`: whether one table of cosines and sines serves all layers; else LoRA's builders make one for each, but
     those of llama 3.1 and later. `losses`: how the loss is cut up, by `loss_type`; None where it is computed in full.
     `source`: the version that all of this was read and measured from.
@@ -30,6 +33,8 @@ class OwnLoop:
     losses: Mapping[str | None, Pieces]
     facts: frozenset[str] = frozenset()
     unpacks: str = "bitsandbytes"
+    unties: bool = False
+    tables_fit: bool = False
     turns_once: bool = True
     quantizes_adapted: frozenset[str] = frozenset()
 
@@ -58,6 +63,26 @@ OWN_LOOPS: dict[str, OwnLoop] = {
         },
         facts=_REPEATED, unpacks="torchao", turns_once=False, quantizes_adapted=frozenset({"qwen2", "qwen3"}),
     ),
+    "litgpt": OwnLoop(
+        source="LitGPT 0.5.13 under Lightning 2.6.6",
+        blocks={
+            "llama": _LITGPT, "mistral": _LITGPT, "qwen2": _LITGPT, "gemma": _LITGPT,
+        },
+        # litgpt/utils.py, chunked_cross_entropy; finetune/lora.py has the model compute its head in pieces too.
+        losses={
+            None: Pieces(tokens=128, returned=True, stays=True, whole=True),
+            "adapters": Pieces(tokens=128, keeps_logits=True, returned=True, stays=True),
+        },
+        facts=_REPEATED, unties=True, tables_fit=True,
+    ),
+    "nanogpt": OwnLoop(
+        source="nanoGPT 3adf61e1 (2025-11-12)",
+        blocks={
+            "nanogpt": BlockShape(norm="layer", mlp="plain", qkv="fused", rope=False, learned_positions=1,
+                                  names=("c_attn", "c_proj", "c_fc", "c_proj")),
+        },
+        losses={None: Pieces(mixed=True, stays=True)},
+    ),
 }
 
 
@@ -77,7 +102,7 @@ def refused_by(run: Run, a: Architecture) -> NoEstimate | None:
     for applies, what, key in (
         (a.model_type not in own.blocks, f"{a.model_type} as {name} writes it is not simulated yet", "model_name_or_path"),
         (run.torch_compile, f"{name} with torch.compile is not simulated", "torch_compile"),
-        (run.packing, f"{name}'s attention over packed rows is not simulated yet", "packing"),
+        (run.packing and name == "torchtune", f"{name}'s attention over packed rows is not simulated yet", "packing"),
         (run.loss_type not in own.losses, f"{name} with the loss {run.loss_type} is not simulated yet", "loss_type"),
         (run.use_dora, f"{name} with DoRA is not simulated yet", "use_dora"),
         (run.use_peft and "lm_head" in targets, "LoRA on the output layer is not simulated yet", "lora_target_modules"),
@@ -87,6 +112,16 @@ def refused_by(run: Run, a: Architecture) -> NoEstimate | None:
         if applies:
             return NoEstimate(what, (key,))
     return None
+
+
+def untied(run: Run, a: Architecture) -> Architecture:
+    """The model as the run's framework has it: with a head of its own, with dropout on what is embedded."""
+    own = OWN_LOOPS.get(run.trainer)
+    if own is not None and own.unties:
+        return replace(a, tie_word_embeddings=False)
+    if run.trainer == "nanogpt":
+        return replace(a, extra=MappingProxyType({**a.extra, "embd_pdrop": a.hidden_dropout}))
+    return a
 
 
 def left_plain(run: Run, a: Architecture, stacks: tuple[Stack, ...]) -> tuple[Stack, ...]:
@@ -116,7 +151,9 @@ def under_own_loop(run: Run, plan: Plan) -> Plan:
 
 def _tables(own: OwnLoop, run: Run, a: Architecture, block: BlockShape) -> tuple[tuple[str, int, int], ...]:
     """Cosines and sines in fp32 for each position of the model: of half a head where pairs are turned, else of it twice."""
-    positions = a.max_position_embeddings or POSITIONS
+    if not block.rope:
+        return ()
+    positions = int(run.max_length or 0) if own.tables_fit else a.max_position_embeddings or POSITIONS
     each = 4 * positions * a.head_dim * (1 if block.rotation == "pairs" else 2)
     is_scaled = a.model_type == "llama" and (a.max_position_embeddings or SCALED) >= SCALED
     once = own.turns_once or not run.use_peft or is_scaled

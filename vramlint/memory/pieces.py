@@ -18,7 +18,8 @@ class Pieces:
 
     `picks`: scored tokens are picked out before the head, all but the last of each row. `keeps_logits`: the head is computed
     for all pieces before the first loss. `upcasts`: the loss casts its logits to fp32. `returned`: the model returns them in
-    fp32 (Lightning Fabric). `stays`: the loop holds the logits until it has the next ones.
+    fp32 (Lightning Fabric). `stays`: the loop holds the logits until it has the next ones. `whole`: the head is computed for
+    all tokens at once, only the loss in pieces. `mixed`: both at once, and the loss under autocast.
     """
 
     count: int = 1
@@ -29,10 +30,11 @@ class Pieces:
     returned: bool = False
     stays: bool = False
     whole: bool = False
+    mixed: bool = False
 
     def sizes(self, rows: int, length: int) -> list[int]:
         """The tokens of each piece."""
-        if self.whole:
+        if self.whole or self.mixed:
             return [rows * length]
         if self.tokens:
             return [rows * min(self.tokens, length - start) for start in range(0, length, self.tokens)]
@@ -67,7 +69,9 @@ def loss_in_pieces(
         shape = (sum(sizes), hidden.shape[-1])
         source = graph.tensor(shape, hidden.dtype, "last hidden states of the scored tokens", needs_grad=False)
     way = _Head(graph, source, vocabulary, compute, head, trained, len(sizes))
-    if pieces.whole:
+    if pieces.mixed:
+        gradient = way.under_autocast(setting, pieces, leave)
+    elif pieces.whole:
         gradient = way.undivided(setting, pieces, leave)
     elif pieces.keeps_logits:
         gradient = way.at_once(setting, pieces, sizes, leave)
@@ -135,6 +139,26 @@ class _Head:
         gradients = [self._lowered(gradient) for gradient in gradients]
         for gradient in gradients:
             self._backward(gradient)
+        graph.tape.phase = phase
+        return self._ends()
+
+    def under_autocast(self, setting: Setting, pieces: Pieces, leave: Leave) -> Tensor:
+        """`cross_entropy` under autocast: the softmax is in 16 bits, and `nll_loss` takes its cast to fp32 (torch 2.11)."""
+        graph, tokens, words = self._graph, setting.tokens, self._words
+        logits = self._forward(tokens)
+        soft = _logits(graph, tokens, words, self._compute, "log-softmax of the logits")
+        upper = soft if self._compute == "float32" else _logits(graph, tokens, words, "float32", "log-softmax in fp32")
+        leave()
+        if not pieces.stays:
+            graph.drop(logits)
+        phase, graph.tape.phase = graph.tape.phase, "backward of the loss"
+        first = _logits(graph, tokens, words, "float32", "gradient of the log-softmax")
+        if upper is not soft:
+            graph.drop(upper)
+        first = self._lowered(first)
+        gradient = _logits(graph, tokens, words, self._compute, "gradient of the logits")
+        graph.drop(soft, first)
+        self._backward(gradient)
         graph.tape.phase = phase
         return self._ends()
 

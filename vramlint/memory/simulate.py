@@ -19,7 +19,7 @@ from vramlint.memory.liger import liger_parts
 from vramlint.memory.masks import masks_of
 from vramlint.memory.operations import Setting
 from vramlint.memory.optimizers import optimizer_of
-from vramlint.memory.own_loops import OWN_LOOPS, block_under, left_plain, under_own_loop
+from vramlint.memory.own_loops import OWN_LOOPS, block_under, left_plain, under_own_loop, untied
 from vramlint.memory.parameters import Weight
 from vramlint.memory.refusals import refusal_of
 from vramlint.memory.stacks import stacks_of
@@ -55,6 +55,7 @@ def estimate(
     encoder = encoder_of(run, architecture)
     if encoder is not None:
         return _of_encoder(run, architecture, encoder, capability, replay=replay)
+    architecture = untied(run, architecture)
     block = block_under(run, architecture, block_of(architecture))
     refused = refusal_of(run, architecture, block)
     if refused is not None or block is None:
