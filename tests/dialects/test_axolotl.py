@@ -158,3 +158,13 @@ def test_write_back(changed: Callable[..., tuple[str, Recognised]], change: Chan
 
 def test_a_flag_cannot_hold_names(refusal: Callable[..., str]) -> None:
     assert "lora_target_modules" in refusal(QLORA, Change("lora_target_modules", ("q_proj",)))
+
+
+@pytest.mark.parametrize("text", [
+    "base_model: a/b\nproject_name: x\nbackend: local\ntask: llm-sft\nparams: {lr: 1e-5, batch_size: 2}\n",  # AutoTrain
+    "base_model: a/b\nmodel_type: llm\nadapter: {type: lora}\ntrainer: {type: finetune, learning_rate: 0.0001}\n",  # Ludwig
+    "base_model: a/b\nmerge_method: slerp\nslices: []\ndtype: bfloat16\n",  # mergekit
+    "model: a/b\ntuner_type: lora\ndataset: [d]\nlearning_rate: 1e-4\n",
+])
+def test_near_neighbours(recognised: Recognise, is_recognised: Callable[..., bool], text: str) -> None:
+    assert not is_recognised(text) or recognised(text).dialect != "axolotl"

@@ -12,6 +12,25 @@ from vramlint.run import Change
 Recognise = Callable[..., Recognised]
 BASE = "model: a/b\ndataset: [x]\ntuner_type: lora\ntorch_dtype: bfloat16\nmax_length: 2048\nnum_train_epochs: 1\n"
 
+WHOLE = """\
+    model: Qwen/Qwen2.5-7B-Instruct
+    dataset: ['AI-ModelScope/alpaca-gpt4-data-en#500']
+    tuner_type: lora
+    quant_bits: 4
+    quant_method: bnb
+    bnb_4bit_quant_type: nf4
+    torch_dtype: bfloat16
+    lora_rank: 16
+    lora_alpha: 64
+    target_modules: [q_proj, v_proj]
+    per_device_train_batch_size: 2
+    gradient_accumulation_steps: 4
+    learning_rate: 2e-4
+    max_length: 4096
+    packing: true
+    attn_impl: flash_attn
+    """
+
 
 @pytest.mark.parametrize(("key", "value"), [  # trainers/arguments.py, arguments/{tuner,quant}_args.py
     ("per_device_train_batch_size", 1), ("per_device_eval_batch_size", 1), ("gradient_accumulation_steps", 16), ("lora_r", 8),
@@ -81,3 +100,22 @@ def test_write_back(changed: Callable[..., tuple[str, Recognised]], change: Chan
     text, again = changed(BASE, change)
     assert set(lines) <= set(text.splitlines())
     assert getattr(again.runs[0], change.key) == change.value
+
+
+def test_a_whole_file(recognised: Recognise) -> None:
+    found = recognised(WHOLE)
+    (run,) = found.runs
+    assert (found.dialect, found.problems, dict(run.unknown)) == ("ms-swift", (), {})
+    expected = {
+        "trainer": "transformers", "model_name_or_path": "Qwen/Qwen2.5-7B-Instruct", "use_peft": True, "load_in_4bit": True,
+        "lora_r": 16, "lora_alpha": 64, "lora_target_modules": ("q_proj", "v_proj"), "per_device_train_batch_size": 2,
+        "gradient_accumulation_steps": 4, "max_length": 4096, "packing": True, "padding_free": True, "padding": False,
+        "attn_implementation": "flash_attention_2", "bf16": True, "learning_rate": 2e-4, "optim": "adamw_torch_fused",
+    }
+    assert {key: getattr(run, key) for key in expected} == expected
+
+
+def test_keys_of_megatron_are_no_findings(recognised: Recognise) -> None:
+    found = recognised(BASE + "micro_batch_size: 1\nglobal_batch_size: 16\nrecompute_granularity: full\nlr: 1e-4\n")
+    assert found.problems == ()
+    assert found.runs[0].trainer == "other"

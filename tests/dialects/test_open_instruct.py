@@ -44,3 +44,25 @@ def test_write_back(changed: Callable[..., tuple[str, Recognised]]) -> None:
     text, _ = changed(BASE, Change("max_length", 2048), Change("gradient_checkpointing", True))
     assert "max_seq_length: 2048" in text
     assert "gradient_checkpointing: true" in text
+
+
+def test_a_whole_file(recognised: Callable[..., Recognised]) -> None:
+    found = recognised(BASE)
+    (run,) = found.runs
+    assert (found.dialect, found.problems, dict(run.unknown)) == ("open-instruct", (), {})
+    expected = {
+        "model_name_or_path": "allenai/OLMo-1.7-7B-hf", "max_length": 4096, "per_device_train_batch_size": 1,
+        "gradient_accumulation_steps": 2, "learning_rate": 2e-6, "use_peft": False,
+    }
+    assert {key: getattr(run, key) for key in expected} == expected
+
+
+@pytest.mark.parametrize("text", [
+    "model_name_or_path: a/b\nstage: sft\nfinetuning_type: lora\ntemplate: qwen\nuse_flash_attn: true\nlearning_rate: 1e-5\n",
+    "base_model: a/b\nmicro_batch_size: 2\nlearning_rate: 1e-5\nwith_tracking: true\nsequence_len: 512\n",
+    "model_name_or_path: a/b\nlearning_rate: 1.0e-5\nnum_train_epochs: 1\n",
+])
+def test_near_neighbours(
+    recognised: Callable[..., Recognised], is_recognised: Callable[..., bool], text: str,
+) -> None:
+    assert not is_recognised(text) or recognised(text).dialect != "open-instruct"

@@ -133,3 +133,16 @@ def test_modules_are_written_under_its_names(changed: Callable[..., tuple[str, R
 @pytest.mark.parametrize("change", [Change("optim", "lion_8bit"), Change("use_peft", False), Change("use_liger_kernel", True)])
 def test_what_it_has_no_word_for(refusal: Callable[..., str], change: Change) -> None:
     assert refusal(QLORA, change)
+
+
+def test_defaults(recognised: Recognise) -> None:
+    least = (
+        "model: {_component_: torchtune.models.llama3_1.lora_llama3_1_8b}\noptimizer: {_component_: torch.optim.AdamW}\n"
+        "tokenizer: {_component_: torchtune.models.llama3.llama3_tokenizer, max_seq_len: 512}\nbatch_size: 2\ndtype: bf16\n"
+    )
+    (run,) = recognised(least).runs
+    expected = {  # models/llama3/_model_builders.py; recipes/lora_finetune_single_device.py
+        "lora_r": 8, "lora_alpha": 16, "lora_dropout": 0.0, "gradient_checkpointing": False, "activation_offloading": False,
+        "max_grad_norm": 0.0, "torch_compile": False, "packing": False, "per_device_eval_batch_size": 2,
+    }
+    assert {key: getattr(run, key) for key in expected} == expected

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from vramlint.dialects.check import check
+from vramlint.dialects.foreign import name_elsewhere
 from vramlint.dialects.gather import Gathered
 from vramlint.dialects.judge import UNKNOWN_KEYS, Verdict, judged
 from vramlint.dialects.recognised import SchemaProblem
-from vramlint.dialects.schemas import dialect_names
 from vramlint.dialects.tables import ABOUT, Json, Tables, word
-from vramlint.dialects.tables import tables as tables_of
 from vramlint.dialects.values import number, takes
 from vramlint.dialects.walk import MOST_DEPTH, Reading, Stray, said_elsewhere
 from vramlint.findings import Fix, Safety
@@ -197,6 +196,9 @@ def _unknown(tables: Tables, stray: Stray, document: Document, closed: bool) -> 
     for framework, names in tables.about.get("foreign", {}).items():
         if entry.key in names and (is_root or is_closed):
             return _foreign(framework, entry, names[entry.key], stray)
+    elsewhere = name_elsewhere(tables, entry.key, section.schema, closed=is_closed) if is_root else None
+    if elsewhere is not None and not is_closed:
+        return _foreign(elsewhere[0], entry, elsewhere[1], stray)
     if is_root and entry.value.kind in ("map", "seq") and not closed:
         return None
     said = {e.key for e in section.node.entries}
@@ -212,9 +214,8 @@ def _unknown(tables: Tables, stray: Stray, document: Document, closed: bool) -> 
             (f"did you mean {meant!r}?",), (fix,),
         )
     if is_closed:
-        elsewhere = _of_another(tables, entry, section.schema) if is_root else None
         if elsewhere is not None:
-            return _foreign(*elsewhere, stray)
+            return _foreign(elsewhere[0], entry, elsewhere[1], stray)
         return SchemaProblem("unknown-key", f"unknown key {entry.key!r}", entry.key_span, stray.path)
     return None
 
@@ -225,20 +226,6 @@ def _may_be(node: Node, described: Json) -> bool:
     kinds = (kinds,) if isinstance(kinds, str) else kinds
     wanted = {"map": "object", "seq": "array"}.get(node.kind)
     return not kinds or (wanted in kinds if wanted else set(kinds) != {"object"})
-
-
-def _of_another(tables: Tables, entry: Entry, here: Json) -> tuple[str, Entry, str | None] | None:
-    """The first other framework that has the key at its root, and what this one calls the same thing."""
-    for dialect in dialect_names():
-        if dialect == tables.name:
-            continue
-        other = tables_of(dialect)
-        described = other.property(other.root("yaml"), entry.key)
-        key = other.resolved(described).get(ABOUT, {}).get("key") if described else None
-        if key and not key.startswith("_"):
-            ours = local_name(tables, here, key)
-            return str(other.about.get("title", dialect)), entry, ours if ours in tables.keys(here) else None
-    return None
 
 
 def _elsewhere(reading: Reading) -> Iterator[SchemaProblem]:
