@@ -15,6 +15,7 @@ line a file is in `lab/data/corpus.csv`, and a test holds a sample of the files 
 What the schemas find in them that is a true mistake: [found-in-the-wild.md](found-in-the-wild.md).
 
 """
+DRAFTS = "training-speculative"
 GIVEN = ("yes", "stated")
 LANGUAGE = ("causal-lm", "not known", "none named")
 """Kinds of models that count as a language model: what is not known is held to be one."""
@@ -36,8 +37,8 @@ def is_false(line: Line) -> bool:
 
 
 def is_language_model(line: Line) -> bool:
-    """Whether a recognised training config trains a causal language model, as far as is known."""
-    return is_right(line) and line.found not in NO_LANGUAGE_MODEL and line.model in LANGUAGE
+    """Whether a recognised training config trains a causal language model, as far as is known; a draft model is none."""
+    return is_right(line) and line.found not in NO_LANGUAGE_MODEL and line.model in LANGUAGE and line.kind != DRAFTS
 
 
 def goals(lines: Sequence[Line]) -> dict[str, tuple[int, int]]:
