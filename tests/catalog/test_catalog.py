@@ -43,7 +43,8 @@ def test_there_are_enough_of_both_and_each_can_be_used() -> None:
 
 @pytest.mark.parametrize(("text", "expected"), [
     ("rtx3070", "rtx3070"), ("RTX 3070", "rtx3070"), ("NVIDIA GeForce RTX 3070", "rtx3070"), ("A100-40GB", "a100-40gb"),
-    ("t4", "t4"), ("colab-t4", "t4"), ("g5.xlarge", "a10g"),
+    ("t4", "t4"), ("colab-t4", "t4"), ("g5.xlarge", "a10g"), ("modal:H100", "h100-sxm"),
+    ("Standard_NC24ads_A100_v4", "a100-pcie-80gb"), ("rtx 3070 laptop", "rtx3070-laptop"),
 ])
 def test_spellings_of_a_card(text: str, expected: str) -> None:
     target = find_target(text)
@@ -139,7 +140,8 @@ def test_the_name_of_an_organisation_is_no_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "method"), [
     ("unsloth/Qwen3-0.6B-bnb-4bit", "bnb-4bit"), ("TheBloke/Llama-2-7B-GPTQ", "gptq"), ("Qwen/Qwen3-0.6B-MLX-4bit", "mlx"),
-    ("unsloth/Qwen3-0.6B-FP8", "fp8"), ("unsloth/Qwen3-0.6B", None),
+    ("unsloth/Qwen3-0.6B-FP8", "fp8"), ("unsloth/Qwen3-0.6B", None), ("TheBloke/Mistral-7B-v0.1-AWQ", "awq"),
+    ("nobody/Qwen2.5-7B-Instruct-GPTQ-Int8", "gptq"), ("nobody/Qwen2.5-7B-Instruct-unsloth-bnb-4bit", "bnb-4bit"),
 ])
 def test_a_stored_quantisation_is_known(name: str, method: str | None) -> None:
     found = find_model(name, base_directory=None, isolated=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ NOT_OF_THE_CONFIG = ("id", "aliases", "quantized", "same_count", "parameters", "
 
 MIRROR = "unsloth/"
 """Whose copies of a model are named only after the model itself."""
+VARIANT = re.compile(r"(.+?)(?:-unsloth)?-(bnb-4bit|GPTQ|AWQ|FP8|GGUF|MLX)(?:-(?:Int[48]|\dbits?|dynamic))?", re.IGNORECASE)
+"""Names of quantised copies: the model's, then the method."""
 LOCAL = frozenset({"models", "model", "checkpoints", "checkpoint", "ckpt", "ckpts", "weights", "pretrained", "outputs", "output"})
 """First parts of a name of two that are folders of people's own, and no organisations."""
 
@@ -43,6 +46,8 @@ def find_model(
     if found is None and not isolated:
         cached = _cached_config(name)
         found = _from_file(name, cached, "the Hugging Face cache") if cached else None
+    if found is None:
+        found = _quantised_variant(name)
     if found is None and _looks_local(name):
         last = name.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
         found = _in_catalog_by_last_part(last)
@@ -95,6 +100,16 @@ def _in_catalog(name: str) -> FoundModel | None:
         name, architecture_of_entry(entry, name), "the catalogue", quantized,
         f"{name} has the family and the exact parameter count of {entry['id']}" if weak else None,
     )
+
+
+def _quantised_variant(name: str) -> FoundModel | None:
+    """A model whose name says that it is another one, stored quantised: `TheBloke/Mistral-7B-v0.1-AWQ`."""
+    match = VARIANT.fullmatch(name.rstrip("/").rpartition("/")[2])
+    base = _in_catalog_by_last_part(match[1]) if match else None
+    if match is None or base is None or base.quantized is not None:
+        return None
+    why = f"{name} is taken for {base.name}, stored in {match[2]}, by its name"
+    return replace(base, name=name, quantized=match[2].lower(), assumed=why)
 
 
 def _in_catalog_by_last_part(last: str) -> FoundModel | None:

@@ -41,7 +41,7 @@ def find_target(text: str, *, reserve: int = 0) -> Target | UnknownTarget:
             names.setdefault(_folded(name), entry)
     if wanted in names:
         return _of_entry(names[wanted], reserve, 1)
-    instances = {name: entry for entry in all_instances() for name in (entry["id"], *entry.get("aliases", ()))}
+    instances = {name.lower(): entry for entry in all_instances() for name in (entry["id"], *entry.get("aliases", ()))}
     instance = instances.get(text.strip().lower())
     if instance is not None:
         card = names.get(_folded(instance["gpu"]))
@@ -51,7 +51,7 @@ def find_target(text: str, *, reserve: int = 0) -> Target | UnknownTarget:
 
     near = difflib.get_close_matches(wanted, [n for n in names if n], 3, 0.6)
     near += difflib.get_close_matches(text.lower(), instances, 2, 0.8)
-    suggestions = [names[match]["id"] if match in names else match for match in near]
+    suggestions = [names[match]["id"] if match in names else str(instances[match]["id"]) for match in near]
     return UnknownTarget(text, f"unknown target {text!r}", tuple(dict.fromkeys(suggestions))[:3])
 
 
