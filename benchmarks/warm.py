@@ -12,7 +12,7 @@ from vramlint.catalog import FoundModel, Target, allowances, find_model, find_ta
 from vramlint.dialects import compiled_schemas, recognise
 from vramlint.memory import Estimate, estimate
 from vramlint.plan import Plans
-from vramlint.planning import Estimator, plans_of
+from vramlint.planning import Estimator, allowed_of, plans_of
 from vramlint.run import Run
 from vramlint.source import read
 
@@ -71,7 +71,7 @@ def planned(run: Run, model: FoundModel) -> Plans:
     if not isinstance(card, Target):
         raise TypeError(f"the catalogue lacks the card: {card}")
     allowed = allowances(model.architecture, card.compute_capability, card.vendor)
-    plans = plans_of(run, card, allowed, Estimator(run, model), lambda _: True)
+    plans = plans_of(run, card, allowed_of(allowed, model.architecture), Estimator(run, model), lambda _: True)
     if plans.best is None:
         raise ValueError("there is a plan: a 4-bit base")
     return plans

@@ -1,11 +1,12 @@
 """Plans that are said to fit, run: random runs that do not fit a card, the planner's edit of each, on the phantom in that memory.
 
-    python -m lab.plans PLANS.jsonl --phantom VENV [--count 200]     draws, plans and runs; goes on where it was
+    python -m lab.plans PLANS.jsonl --phantom VENV [--count 200] [--cards]     draws, plans and runs; goes on where it was
     python -m lab.plans PLANS.jsonl                                  says what came of it
 
 A line: the case as drawn, what is usable on the card, the plan, the case as planned, whether that ran in the memory that is
 left beside the CUDA context, and whether the case as drawn runs out of memory there. The reference configuration is there first,
-on the cards that its page names and on one without bf16.
+on the cards that its page names and on one without bf16. With `--cards` the runs are drawn another way, each on a card of the
+catalogue: more trainers and optimizers, older and newer cards.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from lab.measure import Worker
 from vramlint.catalog import FoundModel, Target, allowances, find_target
 from vramlint.memory import Estimate
 from vramlint.plan import Plan
-from vramlint.planning import Estimator, plans_of
+from vramlint.planning import Estimator, allowed_of, plans_of
 from vramlint.run import Change
 
 SEVEN = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -32,6 +33,12 @@ REFERENCE = {
     "arch": "r1-distill-qwen-1.5b", "method": "qlora", "lora_r": 32, "lora_targets": SEVEN, "batch": 8, "grad_accum": 8,
     "seq": 512, "padded": True,
 }
+OTHER_NAMES = ("phi-2", "phi-3-mini", "gpt2", "pythia-410m", "opt-125m", "starcoder2-3b")
+"""Architectures whose layers are not called as those of Llama are."""
+REAL_CARDS = (
+    "t4", "v100-16gb", "rtx2080ti", "rtx3060", "rtx3080", "rtx3090", "a10g", "l4", "rtx4060", "rtx4070", "rtx4090", "rtx5070",
+    "rtx5090", "a100-40gb",
+)
 CARDS = ("rtx3070", "rtx3080", "rtx3060", "t4")
 FIELDS = {
     "per_device_train_batch_size": "batch", "gradient_accumulation_steps": "grad_accum",
@@ -55,8 +62,8 @@ def changed(case: Mapping[str, Any], changes: tuple[Change, ...]) -> dict[str, A
             made["amp"] = "fp16" if change.value else made.get("amp")
         elif change.key == "load_in_4bit" and change.value:
             made |= {"method": "qlora", "bits": 4, "kbit_prepare": made["trainer"] == "hf"}
-        elif change.key == "use_peft" and change.value and made["method"] == "full":
-            made["method"] = "lora"
+        elif change.key == "use_peft" and change.value:
+            made["method"] = "lora" if made["method"] == "full" else made["method"]
         elif change.key == "lora_target_modules":
             made["lora_targets"] = list(change.value) if isinstance(change.value, tuple) else change.value
         elif change.key not in FOLLOWS and change.key != "load_in_4bit":
@@ -84,6 +91,27 @@ def drawn() -> Iterator[tuple[dict[str, Any], Target]]:
         yield case, Target("drawn", "drawn", "nvidia", 0, int(draw.uniform(300, 850)), capability_of(case), "share")
 
 
+def drawn_on_cards() -> Iterator[tuple[dict[str, Any], Target]]:
+    """Random cases, each on a card of the catalogue."""
+    draw = random.Random(12)  # noqa: S311 — drawn alike each time
+    cards = [card for name in REAL_CARDS if isinstance(card := find_target(name), Target)]
+    while True:
+        card = draw.choice(cards)
+        method = draw.choice(("full", "lora", "lora", "qlora"))
+        case = {
+            "arch": draw.choice(DECODERS), "method": method, "trainer": draw.choice(("hf", "hf", "sft", "dpo", "reward", "kto")),
+            "weights": draw.choice(("bfloat16", "bfloat16", "float32")), "batch": draw.choice((2, 3, 4, 8, 16)),
+            "grad_accum": draw.choice((1, 2, 8)), "seq": draw.choice((384, 512, 1000, 2048, 4096)), "padded": draw.random() < 0.5,
+            "checkpointing": draw.random() < 0.6, "reentrant": draw.random() < 0.3, "lora_r": draw.choice((8, 16, 64)),
+            "lora_targets": draw.choice(("all-linear", SEVEN)), "double_quant": draw.random() < 0.5,
+            "optim": draw.choice(("adamw_torch_fused", "adamw_torch", "adamw_8bit", "paged_adamw_32bit")),
+            "capability": "{}.{}".format(*card.compute_capability),
+        }
+        if case["lora_targets"] == SEVEN and case["arch"] in OTHER_NAMES:
+            case["lora_targets"] = "all-linear"
+        yield complete(case), card
+
+
 def planned(case: dict[str, Any], card: Target) -> tuple[Target, Estimate, Plan] | None:
     """The card with its size, the estimate as drawn, and the plan; None where it fits, has no estimate or no plan."""
     run, architecture = run_of(case), architecture_of(case)
@@ -97,17 +125,17 @@ def planned(case: dict[str, Any], card: Target) -> tuple[Target, Estimate, Plan]
         size = result.device.typical * card.reserve // 1000
         card = Target("drawn", "drawn", "nvidia", size, 0, card.compute_capability, "share")
     allowed = allowances(architecture, card.compute_capability, "nvidia") | {"flash_attention_2": False}
-    best = plans_of(run, card, allowed, estimator, lambda _: True).best
+    best = plans_of(run, card, allowed_of(allowed, architecture), estimator, lambda _: True).best
     return (card, result, best) if best is not None and best.moves else None
 
 
-def measure(sink: Path, venv: Path, count: int) -> None:
+def measure(sink: Path, venv: Path, count: int, source: Iterator[tuple[dict[str, Any], Target]]) -> None:
     """Append what came of each plan, until there are `count`."""
     done = [json.loads(line) for line in sink.read_text().splitlines()] if sink.exists() else []
     known = {(identity(row["case"]), row["card"]) for row in done}
     workers: dict[str, Worker] = {}
     left = count - len(done)
-    for case, drawn_card in drawn():
+    for case, drawn_card in source:
         if left <= 0:
             break
         found = planned(case, drawn_card)
@@ -155,9 +183,10 @@ def main() -> None:
     parser.add_argument("plans", type=Path)
     parser.add_argument("--phantom", type=Path, metavar="VENV")
     parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--cards", action="store_true", help="draw on cards of the catalogue")
     given = parser.parse_args()
     if given.phantom:
-        measure(given.plans, given.phantom, given.count)
+        measure(given.plans, given.phantom, given.count, drawn_on_cards() if given.cards else drawn())
     print(report(given.plans))
 
 

@@ -20,7 +20,7 @@ DEFAULT_CAPABILITY = (8, 0)
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the command line adds to what the files say."""
+    """What the command line adds to what the files say. `installed`: the libraries that files of the project name."""
 
     overrides: Mapping[str, Value] = field(default_factory=dict)
     dialect: str | None = None
@@ -28,6 +28,7 @@ class Facts:
     isolated: bool = False
     stack: Mapping[str, str] = field(default_factory=dict)
     stack_source: str = ""
+    installed: frozenset[str] = frozenset()
     companions: tuple[SourceFile, ...] = ()
     hub: bool = False
     """Whether the config of a model that is not known may be fetched from the Hugging Face hub."""
@@ -42,7 +43,7 @@ class Subject:
     recognised: Recognised
     model: FoundModel | MissingModel | None
     runs: tuple[Run, ...]
-    stack_source: str = ""
+    facts: Facts = field(default_factory=Facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def subject_of(file: SourceFile, document: Document, facts: Facts) -> Subject | 
     elif name or facts.model_config:
         model = _model_of(name or "", os.path.dirname(file.path) if file.path not in ("", "-") else None, facts)
     runs = tuple(_loaded_as(run, model) for run in recognised.runs)
-    return Subject(file, document, recognised, model, runs, facts.stack_source)
+    return Subject(file, document, recognised, model, runs, facts)
 
 
 def _model_of(name: str, directory: str | None, facts: Facts) -> FoundModel | MissingModel:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from vramlint.catalog import FoundModel, MissingModel, Target, all_targets, target_of_entry
+from vramlint.catalog import (
+    PEFT_DEFAULT_TARGETS,
+    Architecture,
+    FoundModel,
+    MissingModel,
+    Target,
+    all_targets,
+    target_of_entry,
+)
 from vramlint.dataclass import replace
 from vramlint.dialects import Refusal, to_operations
-from vramlint.examine import Subject, simulate
+from vramlint.examine import Subject, numbers_of, simulate, subject_of
 from vramlint.findings import ABOUT_THE_FIT, Finding, Fix, Outcome, Safety
 from vramlint.memory import Band, Estimate, NoEstimate
 from vramlint.memory.verdict import verdict
-from vramlint.plan import Allowed, Move, OutcomeOf, Plan, Plans, growth, moves_for, needed_moves, search
+from vramlint.plan import NOTICEABLE, Allowed, Move, OutcomeOf, Plan, Plans, growth, moves_for, needed_moves, search
 from vramlint.run import Change, Run, with_changes
 from vramlint.sizes import in_gib
 from vramlint.source import Operation, Refused, apply
@@ -24,6 +32,10 @@ SHOWN = 6
 """Plans, and single moves that help and are not enough, on one finding."""
 SUGGESTED = ("datacenter", "workstation", "consumer")
 """No laptops and no boards: the suggestion is a card to rent or to buy."""
+WITH_ADAPTERS = ("axolotl", "llamafactory", "ms-swift", "oumi")
+"""Dialects in which a key of the file makes adapters; elsewhere the script does."""
+WITH_LIGER = ("axolotl",)
+"""Dialects whose framework installs liger-kernel with itself (pyproject.toml of axolotl)."""
 LEAST_CAPABILITY = (7, 0)
 """Older cards are not suggested: PyTorch 2.11's wheels begin there."""
 
@@ -116,15 +128,35 @@ def plans_for(run: Run, subject: Subject, target: Target, allowed: Mapping[str, 
     def sayable(move: Move) -> bool:
         return not isinstance(_operations(subject, move.changes), Refusal)
 
-    return plans_of(run, target, allowed, estimator, sayable)
+    def outcome_of(changes: tuple[Change, ...]) -> Outcome | None:
+        return _read_again(changes, subject, target, estimator)
+
+    model = subject.model.architecture if isinstance(subject.model, FoundModel) else None
+    known = allowed_of(allowed, model, subject.recognised.dialect, subject.facts.installed)
+    return plans_of(run, target, known, estimator, sayable, outcome_of)
+
+
+def allowed_of(
+    allowances: Mapping[str, bool], model: Architecture | None, dialect: str = "", installed: frozenset[str] = frozenset(),
+) -> Allowed:
+    """What a plan may use, of what the card and the libraries allow, the dialect's framework has and the project installs."""
+    known = Allowed(
+        **{name: allowances[name] for name in Allowed.__match_args__ if name in allowances},
+        liger_installed="liger-kernel" in installed or dialect in WITH_LIGER, adapters=dialect in WITH_ADAPTERS,
+        attention_targets=PEFT_DEFAULT_TARGETS.get(model.model_type, ()) if model else (),
+    )
+    return known if allowances.get("triton", True) else replace(known, liger=False)
 
 
 def plans_of(
-    run: Run, target: Target, allowed: Mapping[str, bool], estimator: Estimator, sayable: Callable[[Move], bool],
+    run: Run, target: Target, known: Allowed, estimator: Estimator, sayable: Callable[[Move], bool],
+    outcome_of: OutcomeOf | None = None,
 ) -> Plans:
-    """The plans of a run on a card; `sayable` is asked of the first move of each axis. Each is estimated in full."""
-    known = Allowed(**{name: allowed[name] for name in Allowed.__match_args__ if name in allowed})
-    known = known if allowed.get("triton", True) else replace(known, liger=False)
+    """The plans of a run on a card; `sayable` is asked of the first move of each axis.
+
+    Each is estimated in full, and counts only if it fits by `outcome_of` too: what the edited file is then read to be.
+    """
+    outcome_of = outcome_of or estimator.on(target)
     needed = needed_moves(run, known)
     after = with_changes(run, [change for move in needed for change in move.changes])
     moves: list[Move] = []
@@ -137,16 +169,44 @@ def plans_of(
     for margin in MARGINS:
         found = search(moves, estimator.rough(target, margin), always=needed)
         likely = [plan for plan in (found.best, *found.alternatives) if plan is not None]
-        proven = [exact for plan in likely if (exact := _proven(plan, target, estimator)) is not None]
+        proven = [exact for plan in likely if (exact := _exact(plan, outcome_of)).fits]
         if proven or not likely:
             break
-    return Plans(proven[0] if proven else None, tuple(proven[1:]), found.nearest, found.singles)
+    nearest = found.nearest or found.best
+    return Plans(
+        proven[0] if proven else None, tuple(proven[1:]),
+        _exact(nearest, estimator.on(target)) if nearest and not proven else None,
+        tuple(_helping(found.singles[:SHOWN], estimator.on(target))),
+    )
 
 
-def _proven(plan: Plan, target: Target, estimator: Estimator) -> Plan | None:
-    """The plan with the outcome of a full estimate, if that fits too."""
-    outcome = estimator.on(target)(plan.changes)
-    return Plan(plan.moves, outcome) if outcome is not None and outcome.verdict == "fits" else None
+def _helping(plans: Sequence[Plan], outcome_of: OutcomeOf) -> Iterator[Plan]:
+    """The plans in full, those that save nothing after all left out."""
+    start = outcome_of(())
+    for plan in plans:
+        exact = _exact(plan, outcome_of)
+        if start is None or exact.outcome.device_typical < (1 - NOTICEABLE) * start.device_typical:
+            yield exact
+
+
+def _exact(plan: Plan, outcome_of: OutcomeOf) -> Plan:
+    """The plan with the outcome of a full estimate; as it is where there is none, which then does not count as fitting."""
+    outcome = outcome_of(plan.changes)
+    return Plan(plan.moves, outcome or replace(plan.outcome, verdict=None))
+
+
+def _read_again(changes: tuple[Change, ...], subject: Subject, target: Target, estimator: Estimator) -> Outcome | None:
+    """What the document takes on the card once the changes are written into it: edited, read and recognised anew.
+
+    Where the file takes no edit, or the command line overrides what is changed: the outcome of the changed run itself.
+    """
+    operations = _operations(subject, changes)
+    edited = apply(subject.file, operations) if not isinstance(operations, Refusal) else None
+    if edited is None or isinstance(edited, Refused) or any(change.key in subject.facts.overrides for change in changes):
+        return estimator.on(target)(changes)
+    again = subject_of(edited.file, edited.file.documents[subject.document.index], subject.facts)
+    result = numbers_of(again, target).worst.estimate if again is not None else None
+    return _outcome(result.device, target) if isinstance(result, Estimate) else None
 
 
 def with_plans(finding: Finding, plans: Plans, target: Target, estimator: Estimator) -> Finding:

@@ -93,8 +93,9 @@ def _assumptions_of(subject: Subject, numbers: Numbers) -> list[Record]:
     elif numbers.target.kernels_assumed:
         found.append({"key": "target", "value": numbers.target.name, "why": numbers.target.kernels_assumed})
     stack = ", ".join(f"{library} {version}" for library, version in numbers.worst.run.stack.items())
-    if stack or subject.stack_source:
-        found.append({"key": "stack", "value": stack or "current", "why": f"said by {subject.stack_source or 'the dialect'}"})
+    if stack or subject.facts.stack_source:
+        said_by = subject.facts.stack_source or "the dialect"
+        found.append({"key": "stack", "value": stack or "current", "why": f"said by {said_by}"})
     else:
         why = "no lock, requirements or environment file says which library versions: the current ones are assumed"
         found.append({"key": "stack", "value": "current", "why": why})

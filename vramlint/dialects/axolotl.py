@@ -5,14 +5,14 @@ Read off axolotl 067b021c (2026-07-24): loaders/model.py, core/builders/base.py,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from vramlint.dialects.adaptor import Adaptor
 from vramlint.dialects.settlement import Settlement
 from vramlint.dialects.steps import settle_step
 from vramlint.dialects.trainers import Trainers
 from vramlint.dialects.walk import Reading
-from vramlint.run import Value
+from vramlint.run import Change, Run, Value
 
 ADAPTERS = (None, "lora", "qlora")
 OWN_STEP = {
@@ -22,6 +22,7 @@ OWN_STEP = {
 }
 UPCAST_BY = (None, "sdpa", "eager")
 """Attention under which full training leaves embeddings, norms and head in fp32 (`_configure_embedding_dtypes`)."""
+LIGER_PLUGIN = "axolotl.integrations.liger.LigerPlugin"
 LIGER = ("_liger_rope", "_liger_norm", "_liger_glu", "_liger_flce")
 
 
@@ -50,6 +51,28 @@ class Axolotl(Adaptor):
         if it.values["use_peft"] and kernels:
             it.note("axolotl's LoRA kernels, on by default, are not simulated: it takes at most what is said here")
         settle_step(it)
+
+    def rewritten(self, reading: Reading, run: Run, changes: Sequence[Change]) -> Sequence[Change] | str:
+        """Adapters and their 4-bit base are one word; Liger is a plugin with a switch for each of its kernels."""
+        return list(_rewritten(reading, run, changes))
+
+
+def _rewritten(reading: Reading, run: Run, changes: Sequence[Change]) -> Iterator[Change]:
+    wanted = {change.key: change.value for change in changes if not change.delete}
+    for change in changes:
+        if change.key == "use_liger_kernel" and change.value:
+            plugins = next((w.value for w in reading.found.written if w.key == "_plugins"), None) or []
+            named = [plugins] if isinstance(plugins, str) else plugins
+            if not any(".liger." in str(plugin) for plugin in named):
+                yield Change("_plugins", (*named, LIGER_PLUGIN))
+            yield from (Change(name, value=True) for name in LIGER)
+        elif change.key == "use_peft":
+            kind = "qlora" if wanted.get("load_in_4bit", run.load_in_4bit) else "lora"
+            yield Change("_adapter", kind if change.value else None)
+        else:
+            yield change
+            if change.key == "load_in_4bit" and "use_peft" not in wanted:
+                yield Change("_adapter", "qlora" if change.value else "lora")
 
 
 def _patched(facts: Mapping[str, Value]) -> str | None:

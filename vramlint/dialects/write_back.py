@@ -124,22 +124,31 @@ class _Writer:
             return written
         return Set(path, written, self._document.index)
 
-    def _insert(self, change: Change) -> Operation | Refusal:
-        home = self._home(change.key)
-        if home is None:
+    def _insert(self, change: Change) -> Operation | Refusal | None:
+        homes = self._homes(change.key)
+        if not homes and self._follows(change.key):
+            return None  # the other changes bring it along; what is read again tells
+        if not homes:
             title = self._tables.about.get("title", self._tables.name)
             return Refusal(f"{'no call here takes' if self._reading.python else f'{title} has no key for'} {change.key}")
+        # Of several names for one thing, the nearest that has a word for this value.
+        written = [(home, self._written(home.described, change.key, change.value, None)) for home in homes]
+        home, value = next((pair for pair in written if not isinstance(pair[1], Refusal)), written[0])
+        if isinstance(value, Refusal):
+            return value
         node = home.section.node
-        written = self._written(home.described, change.key, change.value, None)
-        if isinstance(written, Refusal):
-            return written
         after = self._sibling(home)
         if node.kind != "map" or (node.style == "module"):
             return Refusal(f"this file has no place for {change.key}")
-        return Insert(home.section.path, home.name, written, after, self._document.index)
+        return Insert(home.section.path, home.name, value, after, self._document.index)
 
-    def _home(self, key: str) -> Home | None:
-        """The first mapping, in the order of the classes of the run, that may hold the key under one of its names."""
+    def _follows(self, key: str) -> bool:
+        """Whether the dialect has no key for it, and makes it follow from others."""
+        rules = self._tables.about.get("follows", ())
+        return any(key in rule.get(kind, {}) for rule in rules for kind in ("set", "force", "copy"))
+
+    def _homes(self, key: str) -> list[Home]:
+        """The mappings that may hold the key under one of its names, in the order of the classes of the run."""
         classes = adaptor_for(self._tables.name).classes_for(self._reading, self._recognised.runs[0].trainer)
         sections = [s for s in self._found.sections if s.node.kind == "map" and s.node.style != "module"]
         found = []
@@ -149,7 +158,7 @@ class _Writer:
                 about = described.get(ABOUT, {})
                 if about.get("key") == key and "renamed" not in about and not about.get("rank"):
                     found.append((self._distance(section, name, key, classes), Home(section, name, described)))
-        return min(found, key=lambda pair: pair[0])[1] if found else None
+        return [home for _, home in sorted(found, key=lambda pair: pair[0])]
 
     def _distance(self, section: Section, name: str, key: str, classes: Sequence[str]) -> tuple[int, ...]:
         """How far a place is from where a person would write the key; the least is taken."""
@@ -196,10 +205,12 @@ class _Writer:
         means_another = not is_own and not isinstance(value, tuple) and words.get(word(value), value) != value
         means_another = means_another or (about.get("values_only", False) and word(value) not in words)
         is_unheard = allowed is not None and not isinstance(value, tuple) and value not in allowed
-        if means_another or is_unheard or (isinstance(value, bool) and kinds == "string"):
+        fits = not kinds or any(is_of(plain(value), kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+        means_another = means_another or (isinstance(value, bool) and kinds == "string") or (not fits and value in words.values())
+        if means_another or is_unheard:
             meant = [w for w, canonical in words.items() if canonical == value]
             return _as_data(meant[0], kinds) if meant else Refusal(f"{key} cannot be {word(value)} here")
-        if kinds and not any(is_of(plain(value), kind) for kind in ([kinds] if isinstance(kinds, str) else kinds)):
+        if not fits:
             return Refusal(f"{key} cannot be {word(value)[:40]} here")
         return plain(value)
 

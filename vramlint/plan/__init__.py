@@ -3,9 +3,9 @@
 from vramlint.plan.batches import Batch, largest_batch
 from vramlint.plan.growth import Growth, growth
 from vramlint.plan.moves import Allowed, Move, moves_for, needed_moves
-from vramlint.plan.search import OutcomeOf, Plan, Plans, search
+from vramlint.plan.search import NOTICEABLE, OutcomeOf, Plan, Plans, search
 
 __all__ = [
-    "Allowed", "Batch", "Growth", "Move", "OutcomeOf", "Plan", "Plans", "growth", "largest_batch", "moves_for", "needed_moves",
-    "search",
+    "NOTICEABLE", "Allowed", "Batch", "Growth", "Move", "OutcomeOf", "Plan", "Plans", "growth", "largest_batch", "moves_for",
+    "needed_moves", "search",
 ]

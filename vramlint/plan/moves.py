@@ -14,7 +14,8 @@ class Allowed:
     """What the framework, the card and the installed packages let a plan use.
 
     `liger` says that its kernels exist for this architecture; `liger_installed` that the project's lock or requirements
-    file has the package, which makes using it safe.
+    file has the package, or the framework brings it along, which makes using it safe. `adapters`: the framework makes
+    adapters where a key of its file says so. `attention_targets`: the modules that peft adapts of this architecture unless told.
     """
 
     bf16: bool = True
@@ -23,6 +24,8 @@ class Allowed:
     liger_installed: bool = False
     bitsandbytes: bool = True
     four_bit: bool = True
+    adapters: bool = False
+    attention_targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,11 @@ class Move:
 TRL = "trl-"
 NEED_FULL_WEIGHTS = ("lomo", "adalomo", "galore_adamw", "galore_adamw_8bit", "galore_adafactor", "apollo_adamw")
 """Optimizers for all weights; adapters have no use for them."""
+PAGED = {
+    "adamw_8bit": "paged_adamw_8bit", "adamw_bnb_8bit": "paged_adamw_8bit", "paged_adamw": "paged_adamw_8bit",
+    "paged_adamw_32bit": "paged_adamw_8bit", "lion_8bit": "paged_lion_8bit", "ademamix_8bit": "paged_ademamix_8bit",
+}
+"""bitsandbytes' optimizers → what of them takes less room: states that can move to the host, and in 8 bit."""
 HUGGING_FACE = (
     "transformers", "trl-sft", "trl-dpo", "trl-reward", "trl-kto", "trl-grpo", "trl-rloo", "trl-orpo", "trl-cpo",
 )
@@ -148,7 +156,15 @@ def _evaluated_logits(run: Run, _: Allowed) -> Iterator[Move]:
 
 
 def _small_optimizer(run: Run, allowed: Allowed) -> Iterator[Move]:
-    if run.optim.startswith("adamw_torch") and allowed.bitsandbytes and not run.deepspeed:
+    if not allowed.bitsandbytes or run.deepspeed or run.fsdp:
+        return
+    if run.optim in PAGED:
+        harm = int(run.optim.endswith(("32bit", "adamw")))
+        yield Move(
+            "optimizer-state", f"{PAGED[run.optim]}, whose states can move to the host", Safety.UNSAFE, 0.1,
+            (Change("optim", PAGED[run.optim]),), harm=harm,
+        )
+    elif run.optim.startswith("adamw_torch"):
         yield Move("optimizer-state", "8-bit AdamW", Safety.UNSAFE, 0.02, (Change("optim", "adamw_8bit"),), harm=1)
         yield Move(
             "optimizer-state", "paged 8-bit AdamW", Safety.UNSAFE, 0.1, (Change("optim", "paged_adamw_8bit"),), harm=1,
@@ -200,12 +216,11 @@ def _rank(run: Run, _: Allowed) -> Iterator[Move]:
         )
 
 
-def _targets(run: Run, _: Allowed) -> Iterator[Move]:
-    named = run.lora_target_modules
-    if run.use_peft and isinstance(named, tuple) and {"q_proj", "v_proj"} < set(named):
+def _targets(run: Run, allowed: Allowed) -> Iterator[Move]:
+    named, fewer = run.lora_target_modules, allowed.attention_targets
+    if run.use_peft and fewer and (named == "all-linear" or (isinstance(named, tuple) and set(fewer) < set(named))):
         yield Move(
-            "targets", "LoRA on q_proj and v_proj only", Safety.UNSAFE, 0.0,
-            (Change("lora_target_modules", ("q_proj", "v_proj")),), harm=3,
+            "targets", f"LoRA on {' and '.join(fewer)} only", Safety.UNSAFE, 0.0, (Change("lora_target_modules", fewer),), harm=3,
         )
 
 
@@ -219,9 +234,11 @@ def _sequence(run: Run, _: Allowed) -> Iterator[Move]:
 
 
 def _adapters(run: Run, allowed: Allowed) -> Iterator[Move]:
-    if run.use_peft or not run.trainer.startswith(TRL) or run.optim in NEED_FULL_WEIGHTS:
+    if run.use_peft or not (allowed.adapters or run.trainer.startswith(TRL)) or run.optim in NEED_FULL_WEIGHTS:
         return
-    lora = (Change("use_peft", True), Change("lora_r", 16), Change("lora_alpha", 32))
+    lora: tuple[Change, ...] = (Change("use_peft", True), Change("lora_r", 16), Change("lora_alpha", 32))
+    if allowed.adapters:  # frameworks with no default of their own for the modules, or with this one
+        lora = (*lora, Change("lora_target_modules", "all-linear"))
     yield Move("method", "LoRA (rank 16) instead of training every weight", Safety.UNSAFE, 0.0, lora, harm=6)
     if allowed.four_bit:
         yield Move(

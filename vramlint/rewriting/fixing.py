@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vramlint.dataclass import dataclass
-from vramlint.findings import Finding, Fix, Safety, applicable
+from vramlint.findings import ABOUT_THE_FIT, Finding, Fix, Safety, applicable
 from vramlint.linter import Checked, Options, check_data
 from vramlint.rules import RuleSet
 from vramlint.source import Operation, Refused, apply
@@ -109,12 +109,13 @@ def _said(finding: Finding, fix: Fix) -> str:
 
 
 def _better(before: Checked, after: Checked, mended: Finding) -> bool:
-    """Whether the edit did away with one finding of its kind and brought no error."""
+    """Whether the edit did away with one finding of its kind and brought no error; tight is no cure of what does not fit."""
 
-    def count(checked: Checked, wanted: str) -> int:
-        return sum(wanted in (finding.code, finding.severity) for finding in checked.findings)
+    def count(checked: Checked, *wanted: str) -> int:
+        return sum(any(one in (finding.name, finding.severity) for one in wanted) for finding in checked.findings)
 
-    return count(after, mended.code) < count(before, mended.code) and count(after, "error") <= count(before, "error")
+    kind = tuple(ABOUT_THE_FIT) if mended.name in ABOUT_THE_FIT else (mended.name,)
+    return count(after, *kind) < count(before, *kind) and count(after, "error") <= count(before, "error")
 
 
 def diff_of(path: str, before: bytes, after: bytes) -> str:

@@ -92,10 +92,10 @@ class Session:
         facts, found = settings.lint.facts, NO_STACK
         if not self._given["isolated"] and self._given.get("finds_stack", True):
             found = stack_near(os.path.dirname(os.path.abspath(path)) if path != "-" else os.getcwd(), self._stacks)
-        if not found.said and not facts.stack:
+        if not found.said and not found.installed and not facts.stack:
             return settings
         stack = merged(found, facts.stack, facts.stack_source)
-        facts = replace(facts, stack=stack.versions, stack_source=stack.said)
+        facts = replace(facts, stack=stack.versions, stack_source=stack.said, installed=stack.installed)
         return replace(settings, lint=replace(settings.lint, facts=facts))
 
     def _check_given(self) -> None:

@@ -25,10 +25,14 @@ NAMES = "|".join(sorted(CURRENT, key=len, reverse=True)).replace("-", "[-_.]")
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Library → version where it is older than the current one, and in which files that was found (`said`: for people)."""
+    """Library → version where it is older than the current one, and in which files that was found (`said`: for people).
+
+    `installed` are the libraries that these files name, with a version or without.
+    """
 
     versions: Mapping[str, str] = field(default_factory=dict)
     said: str = ""
+    installed: frozenset[str] = frozenset()
 
 
 NONE = Stack()
@@ -42,7 +46,7 @@ def stack_near(directory: str, cache: dict[str, Stack]) -> Stack:
     found = cache.get(directory)
     if found is None:
         stacks = (_stack_in(place) for place in places(os.path.abspath(directory)))
-        found = cache[directory] = next((stack for stack in stacks if stack.said), NONE)
+        found = cache[directory] = next((stack for stack in stacks if stack.said or stack.installed), NONE)
     return found
 
 
@@ -52,7 +56,7 @@ def merged(found: Stack, stated: Mapping[str, str], where: str) -> Stack:
         return found
     kept = {library: version for library, version in found.versions.items() if library not in stated}
     kept |= {library: version for library, version in stated.items() if not is_current(library, version)}
-    return Stack(kept, f"{where}, {found.said}" if found.said else where)
+    return Stack(kept, f"{where}, {found.said}" if found.said else where, found.installed)
 
 
 def fault_of(library: str, version: str) -> str | None:
@@ -132,15 +136,18 @@ def _stack_in(directory: str) -> Stack:
     versions: dict[str, str] = {}
     pinned: set[str] = set()
     files: list[str] = []
+    installed: set[str] = set()
     for name in _files_of(directory):
-        for library, version, is_exact in _said_by(name, _text(os.path.join(directory, name))):
+        text = _text(os.path.join(directory, name))
+        installed |= {_library(match[1]) for match in re.finditer(_NAMED, text, re.MULTILINE)}
+        for library, version, is_exact in _said_by(name, text):
             if fault_of(library, version) or library in pinned or (library in versions and not is_exact):
                 continue
             versions[library] = version
             pinned |= {library} if is_exact else set()
             files += [name] if name not in files else []
     old = {library: version for library, version in versions.items() if not is_current(library, version)}
-    return Stack(old, ", ".join(files))
+    return Stack(old, ", ".join(files), frozenset(installed))
 
 
 def _files_of(directory: str) -> list[str]:
@@ -184,6 +191,8 @@ def _said_by(name: str, text: str) -> Iterator[tuple[str, str, bool]]:
                 yield _library(match[1]), version, bool(re.match(r"={0,3}\s*v?\d", requirement))
 
 
+_NAMED = rf"^[ \t]*(?:name = |dependencies = \[ *|- *)?[\"']?({NAMES})(?![\w-])"
+"""A library at the head of its line, in a lock, a list of requirements or of dependencies."""
 _REQUIREMENT = rf"(?<![\w./-])({NAMES})(?:\[[^\]]*\])?((?:\s*=\s*[\"'][\^~<>=]|\s*[~<>=!]=?=?|\s+=\s*[\"'])[^\"'#;\]}}]*)"
 
 
