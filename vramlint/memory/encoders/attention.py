@@ -125,7 +125,9 @@ def _eager(
     for tensor in (query, key, value):
         lower = cast(graph, tensor, compute, "input of attention")
         graph.drop(tensor)
-        lowered.append(lower)
+        copied = graph.tensor(lower.shape, compute, "input of attention, head by head")  # `matmul` of what is transposed
+        lowered.append(graph.record(copied, (lower,)))
+        graph.drop(lower)
     query, key, value = lowered
     first = graph.tensor(square, compute, "attention scores")
     graph.record(first, (query, key), saved=(query, key))

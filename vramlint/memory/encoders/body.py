@@ -5,7 +5,7 @@ from __future__ import annotations
 from vramlint.dataclass import replace
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.encoders.attention import Scores
-from vramlint.memory.encoders.layer import EncoderLayer
+from vramlint.memory.encoders.layer import EncoderLayer, scaled_norm
 from vramlint.memory.encoders.model import Encoder
 from vramlint.memory.encoders.shapes import attention_dropout_of, dropout_of, embedding_width_of
 from vramlint.memory.encoders.stack import Group, Stack
@@ -106,7 +106,11 @@ class Body:
         if not self._encoder.shape.final_norm:
             return out
         kind = self._encoder.shape.layer.norm
-        made = norm(half.after, setting, out, kind, "final norm", self._plan.architecture.hidden_size)
+        width = self._plan.architecture.hidden_size
+        if kind == "rms":
+            made = scaled_norm(half.after, setting, out, "final norm", width)
+        else:
+            made = norm(half.after, setting, out, kind, "final norm", width)
         half.after.drop(out)
         if kind == "rms":  # T5 drops out of what its stacks give
             made = dropout(half.after, made, self._share, "last hidden states")
@@ -219,7 +223,7 @@ class Body:
         for weight in plan.weights:
             if weight.name == "embedding":
                 own = gradient_of(tape, weight)
-                if tied and self._setting.autocast in (None, weight.dtype) and not accumulates:
+                if tied and self._setting.autocast in (None, weight.dtype) and not (accumulates or self._has_gradient):
                     tape.free(gradient_of(tape, weight))  # the head's is added to in place only where it is a cast
                 if tied or self._has_gradient or accumulates:
                     tape.free(own)

@@ -8,6 +8,7 @@ from math import prod
 from vramlint.catalog import Architecture
 from vramlint.dataclass import replace
 from vramlint.memory.autograd import Graph, Tensor
+from vramlint.memory.dtypes import BYTES
 from vramlint.memory.encoders.attention import Scores, attend
 from vramlint.memory.encoders.model import Linears
 from vramlint.memory.encoders.shapes import LayerShape, activation_of, dropout_of
@@ -54,8 +55,7 @@ class EncoderLayer:
 
     def _around(self, graph: Graph, hidden: Tensor, name: str, part: Callable[[Tensor], Tensor], *, drops: bool) -> Tensor:
         """A part with its norm, dropout and the residual beside it; takes over `hidden`."""
-        width, kind = self._a.hidden_size, self._shape.norm
-        inside = norm(graph, self._setting, hidden, kind, name, width) if self._shape.norm_first else graph.hold(hidden)
+        inside = self._norm(graph, hidden, name) if self._shape.norm_first else graph.hold(hidden)
         made = part(inside)
         if drops:
             made = dropout(graph, made, dropout_of(self._a), "output of a part of the layer")
@@ -63,9 +63,15 @@ class EncoderLayer:
         graph.drop(hidden, made)
         if self._shape.norm_first:
             return out
-        normed = norm(graph, self._setting, out, kind, name, width)
+        normed = self._norm(graph, out, name)
         graph.drop(out)
         return normed
+
+    def _norm(self, graph: Graph, hidden: Tensor, name: str) -> Tensor:
+        width = self._a.hidden_size
+        if self._shape.norm == "rms":
+            return scaled_norm(graph, self._setting, hidden, name, width)
+        return norm(graph, self._setting, hidden, "layer", name, width)
 
     def _attention(
         self, graph: Graph, hidden: Tensor, read: Tensor | None, scores: Scores, projections: tuple[Projection, ...], name: str,
@@ -141,6 +147,28 @@ class EncoderLayer:
         upper = cast(graph, inner, kept, "activated hidden states in the weight's dtype")
         graph.drop(inner)
         return upper
+
+
+def scaled_norm(graph: Graph, setting: Setting, hidden: Tensor, name: str, width: int) -> Tensor:
+    """T5's norm: what is squared is an fp32 copy, what is scaled the hidden states themselves, and both are kept.
+
+    transformers 5.17, modeling_t5.py, T5LayerNorm.
+    """
+    upper = cast(graph, hidden, "float32", "hidden states in fp32 for the norm")
+    graph.drop(graph.tensor(hidden.shape, "float32", "squares for the norm", needs_grad=False))
+    scaled = graph.tensor(hidden.shape, "float32", "normed hidden states in fp32")
+    graph.record(scaled, (hidden,), saved=(upper, hidden), temporary=prod(hidden.shape) * 4 * 2, pieces=2)
+    graph.drop(upper)
+    lower = scaled
+    if setting.norm_weight != "float32":
+        lower = cast(graph, scaled, setting.norm_weight, "normed hidden states")
+        graph.drop(scaled)
+    made = graph.tensor(hidden.shape, lower.dtype, "scaled hidden states")
+    size = width * BYTES[setting.norm_weight]
+    weights = ((name, size, size, 1),) if setting.trained else ()
+    graph.record(made, (lower,), saved=(lower,) if setting.trained else (), weights=weights)
+    graph.drop(lower)
+    return made
 
 
 def _activated(graph: Graph, setting: Setting, hidden: Tensor, kind: str) -> Tensor:

@@ -149,12 +149,12 @@ def _cross_entropy(
     else:
         soft = graph.tensor(shape, compute, "log-softmax of the logits", part=part, needs_grad=False)
         of_soft = None if compute == loss else graph.tensor(shape, loss, "log-softmax in fp32", part=part, needs_grad=False)
-    copy = None
-    if setting.autocast and compute != "float32":
-        copy = graph.tensor(shape, "float32", "logits returned in fp32", part=part, needs_grad=False)
     body.end_autocast()
     if weight is not None:
         graph.drop(weight)
+    copy = None
+    if setting.autocast and compute != "float32":
+        copy = graph.tensor(shape, "float32", "logits returned in fp32", part=part, needs_grad=False)
     phase, graph.tape.phase = graph.tape.phase, "backward of the loss"
     output = Tensor(None, shape, compute, logits.needs_grad)
     for operation in graph.operations:
