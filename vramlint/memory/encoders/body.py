@@ -12,7 +12,6 @@ from vramlint.memory.encoders.stack import Group, Stack
 from vramlint.memory.layers import Everything, gradient_of
 from vramlint.memory.linear import linear
 from vramlint.memory.operations import Setting, add, dropout, norm
-from vramlint.memory.parameters import Projection
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Tape
 
@@ -144,8 +143,8 @@ class Body:
             graph.drop(hidden)
             hidden = made
         hidden = dropout(graph, hidden, self._share, "embedded tokens")
-        if width != a.hidden_size:
-            wider = Projection("wider embedding", width, a.hidden_size, bias=True)
+        wider = self._encoder.wider
+        if wider is not None:
             made = linear(graph, setting, hidden, wider, wider.name)
             graph.drop(hidden)
             hidden = made

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vramlint.catalog import PEFT_DEFAULT_TARGETS, Architecture
 from vramlint.dataclass import dataclass
 from vramlint.memory.encoders.heads import head_of
-from vramlint.memory.encoders.shapes import LayerShape, ModelShape, decoder_layers_of, shape_of
+from vramlint.memory.encoders.shapes import LayerShape, ModelShape, decoder_layers_of, embedding_width_of, shape_of
 from vramlint.memory.parameters import Projection
 from vramlint.run import Run
 
@@ -37,6 +37,8 @@ class Encoder:
     head: tuple[Projection, ...]
     layers: int
     decoder_layers: int
+    wider: Projection | None = None
+    """What makes narrow embeddings as wide as the layers."""
 
     @property
     def adapted(self) -> bool:
@@ -70,8 +72,15 @@ def encoder_of(run: Run, a: Architecture) -> Encoder | None:
             )
             for linear in head_of(a, shape, task, run.num_labels)
         ),
-        a.num_hidden_layers, decoder_layers_of(a) if both else 0,
+        a.num_hidden_layers, decoder_layers_of(a) if both else 0, _wider(a, targets),
     )
+
+
+def _wider(a: Architecture, targets: tuple[str, ...]) -> Projection | None:
+    width = embedding_width_of(a)
+    if width == a.hidden_size:
+        return None
+    return Projection("embeddings_project", width, a.hidden_size, bias=True, adapted=matches("embeddings_project", targets))
 
 
 def _targets(run: Run, a: Architecture) -> tuple[str, ...]:

@@ -26,9 +26,8 @@ def inventory(a: Architecture, encoder: Encoder, run: Run, dtype: str, adapter: 
     norms = 2 if shape.layer.norm == "layer" and shape.layer.norm_bias else 1
     if shape.embedding_norm or shape.head == "head":
         found.append(Weight("embedding norm", (width,), dtype, trained, stacks * norms))
-    if width != a.hidden_size:
-        found.append(Weight("wider embedding", (a.hidden_size, width), dtype, trained))
-        found.append(Weight("wider embedding bias", (a.hidden_size,), dtype, trained))
+    if encoder.wider is not None:
+        found += _of_linear(encoder.wider, run, dtype, adapter, 1, "")
     found += _of_layers(a, shape.layer, encoder.linears, encoder.layers, run, dtype, adapter, "")
     if encoder.decoder is not None and shape.decoder is not None:
         found += _of_layers(a, shape.decoder, encoder.decoder, encoder.decoder_layers, run, dtype, adapter, "decoder.")
