@@ -14,7 +14,8 @@ DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
 BUILT_IN_BIAS = {"qwen2": (True, False), "qwen2_moe": (True, False), "qwen2_vl_text": (True, False),
                  "qwen2_5_vl_text": (True, False), "gpt2": (True, True), "opt": (True, True), "phi": (True, True),
                  "gpt_neo": (False, True), "bloom": (True, True), "bert": (True, True), "roberta": (True, True),
-                 "xlm-roberta": (True, True), "codegen": (False, False), "gptj": (False, False)}
+                 "xlm-roberta": (True, True), "codegen": (False, False), "gptj": (False, False),
+                 "gpt_bigcode": (True, True)}
 """Biases of the q/k/v and of the output projection that the class has without a field for them."""
 FEED_FORWARD = ("intermediate_size", "ffn_dim", "n_inner", "d_ff", "hidden_dim", "encoder_ffn_dim")
 """What configuration classes call the width of the feed-forward part."""
@@ -125,7 +126,7 @@ def _biases(model_type: str, fields: Mapping[str, Any]) -> tuple[bool, bool]:
         return bool(written.get("qkv")), bool(written.get("o"))
     if built_in is not None:
         return built_in
-    both = bool(fields.get("attention_bias", fields.get("use_bias", False)))
+    both = bool(fields.get("attention_bias", fields.get("use_bias", model_type == "falcon" and fields.get("bias", False))))
     # The output projection of glm and glm4 never has one (transformers 5.17, modeling_glm.py and modeling_glm4.py).
     return both or bool(fields.get("use_qkv_bias")), both and model_type not in ("glm", "glm4", "glm4_moe")
 

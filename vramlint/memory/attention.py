@@ -9,7 +9,7 @@ from vramlint.memory.operations import Setting, cast, dropout
 
 def attention(
     graph: Graph, setting: Setting, query: Tensor, key: Tensor, value: Tensor, heads: int, groups: int, mask: Tensor | None,
-    *, softcap: bool = False, dropped: float = 0.0, width: int = 0,
+    *, softcap: bool = False, dropped: float = 0.0, width: int = 0, broadcasts: bool = False,
 ) -> Tensor:
     """Attention proper; takes over its three inputs. Shapes: batch × length × width; `width` is the output's where it differs."""
     width = width or query.shape[-1]
@@ -20,6 +20,8 @@ def attention(
     # cast, or a matrix product.
     shared = groups == 1 and setting.attention != "eager"
     compute = setting.autocast or query.dtype
+    if broadcasts:  # keys and values of another number of heads than the queries: none of the fused kernels takes them
+        return _math(graph, query, key, value, heads, mask, compute)
     if groups == heads or not repeats or (shared and key.dtype == compute):
         return _attend(graph, setting, (query, key, value), (heads, groups, width), mask, repeats, softcap, dropped)
     key, value = (repeated(graph, tensor, width, compute if shared else "") for tensor in (key, value))

@@ -11,11 +11,15 @@ from vramlint.memory.experts import ExpertShape
 class BlockShape:
     """One decoder layer.
 
-    `norm`: rms (HF's own fp32 arithmetic, then the weight), rms-fp32 (the weight in fp32 too), layer (torch's kernel).
+    `norm`: rms (HF's own fp32 arithmetic, then the weight), rms-fp32 (the weight in fp32 too), layer (torch's kernel),
+    layer-low (torch's kernel in autocast's dtype), layer-fp32 (Cohere's own arithmetic).
     `mlp`: gated, plain, fused-gated (one gate_up projection), experts (then `experts` describes them). `qkv`: split or fused.
     `sandwich`: norms after attention and mlp too. `post_only`: norms only there.
     `parallel`: attention and mlp read the same input. `attention_softcap`: eager attention caps its scores by a tanh.
     `partial_rope`: positions on some of each head, put together by `cat`, whose layout the attention's output then copies.
+    `qkv_copied`: queries, keys and values are copied out of the fused projection, a key and value for each head.
+    `broadcast_heads`: one key and value is broadcast to all heads, which only sdpa's math takes.
+    `own_linear`: its linear layers are of a class of its own, which bitsandbytes does not take for one.
     `latent`: MLA, whose widths the config has. `rotation`: how positions are turned in, a word of rotations.py.
     `names`: the projections' module names (of the rest of the layer with MLA).
     """
@@ -41,6 +45,9 @@ class BlockShape:
     conv1d: bool = False
     experts: ExpertShape | None = None
     latent: bool = False
+    qkv_copied: bool = False
+    broadcast_heads: bool = False
+    own_linear: bool = False
     names: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
     @property
@@ -82,7 +89,18 @@ BLOCKS: dict[str, BlockShape] = {
     "starcoder2": BlockShape(norm="layer", mlp="plain",
                              names=("q_proj", "k_proj", "v_proj", "o_proj", "c_fc", "c_proj")),
     "stablelm": BlockShape(partial_rope=True, norm="layer", mlp="gated"),
-    "cohere": BlockShape(norm="layer", mlp="gated", parallel=True, shared_norm=True),
+    "cohere": BlockShape(norm="layer-fp32", mlp="gated", parallel=True, shared_norm=True, rotation="halves-fp32"),
+    "cohere2": BlockShape(norm="layer-fp32", mlp="gated", parallel=True, shared_norm=True, rotation="halves-fp32"),
+    "nemotron": BlockShape(norm="layer-low", mlp="plain", partial_rope=True,
+                           names=("q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj")),
+    "gpt_bigcode": BlockShape(norm="layer", mlp="plain", qkv="fused", rope=False, learned_positions=1,
+                              names=("c_attn", "c_proj", "c_fc", "c_proj")),
+    "falcon": BlockShape(norm="layer", mlp="plain", qkv="fused", parallel=True, shared_norm=True, broadcast_heads=True,
+                         own_linear=True, names=("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")),
+    "ernie4_5": replace(LLAMA, rotation="halves-fp32"),
+    "ministral3": LLAMA,
+    "exaone4": replace(LLAMA, post_only=True, qk_norm="head"),
+    "hunyuan_v1_dense": replace(LLAMA, qk_norm="head"),
     "mixtral": replace(MIXTURE, experts=ExpertShape(scores="float32", adapts=AS_MIXTRAL)),
     "qwen2_moe": replace(MIXTURE, experts=ExpertShape(shared="gated"),
                          names=(*SHARED_NAMES, "shared_expert_gate")),
@@ -107,8 +125,21 @@ def block_of(architecture: Architecture) -> BlockShape | None:
     normed = extra.get("use_qk_norm") or extra.get("qk_layernorm") or extra.get("qk_norm") == "per-head-layernorm"
     if narrow or (normed and architecture.model_type in ("cohere", "stablelm")):
         return None
+    if architecture.model_type == "falcon":
+        return _falcon(architecture)
     if architecture.model_type == "glm4_moe" and (extra.get("use_qk_norm") or extra.get("qk_norm") == "head"):
         return replace(BLOCKS["glm4_moe"], qk_norm="head")
     if extra.get("mlp_only_layers") or extra.get("decoder_sparse_step", 1) != 1:  # some layers without experts
         return None
     return BLOCKS.get(architecture.model_type)
+
+
+def _falcon(a: Architecture) -> BlockShape | None:
+    """Falcon's 7B has one key and value for all heads, its larger models groups of them, its first ones alibi."""
+    extra = a.extra
+    if extra.get("alibi") or extra.get("position") == "alibi" or not extra.get("parallel_attn", True):
+        return None
+    if a.num_key_value_heads == 1:
+        return BLOCKS["falcon"]
+    norms = extra.get("num_ln_in_parallel_attn") or extra.get("norms_per_layer") or 2
+    return replace(BLOCKS["falcon"], broadcast_heads=False, qkv_copied=True, shared_norm=norms == 1)

@@ -14,20 +14,25 @@ from vramlint.memory.tape import Tape
 from vramlint.memory.trainers import CLASSIFIER, FULL, FUSED, REFERENCE, Generation
 
 
-def embedded(plan: Plan, graph: Graph) -> tuple[Tensor, list[Tensor]]:
-    """What goes into the first layer; and what else stays until the step is over, the attention masks last."""
+def embedded(plan: Plan, graph: Graph) -> tuple[Tensor, list[Tensor], Tensor]:
+    """What goes into the first layer; what else stays until the step is over, the attention masks last; `inputs_embeds`.
+
+    That is a variable of the model's forward and stays until this returns.
+    """
     setting = plan.setting
     embedding = next(weight for weight in plan.weights if weight.name == "embedding")
     shape = (setting.batch, setting.length, plan.architecture.hidden_size)
     hidden = graph.tensor(shape, embedding.dtype, "embedded tokens", needs_grad=False)
     masks = build(graph, setting.masks, setting.batch, setting.length)
-    if not plan.block.scaled_embedding:
-        return hidden, masks
-    scaled = graph.tensor(shape, embedding.dtype, "embedded tokens, scaled", needs_grad=False)
+    if not (plan.block.scaled_embedding or plan.block.learned_positions):
+        return hidden, masks, graph.hold(hidden)
+    made = graph.tensor(shape, embedding.dtype, "embedded tokens, with positions or scaled", needs_grad=False)
     if plan.checkpointing and not setting.trained and graph.recording:
-        return scaled, [hidden, *masks]  # enable_input_require_grads made a leaf of it, which the graph keeps
-    graph.drop(hidden)
-    return scaled, masks
+        masks.insert(0, graph.hold(hidden))  # enable_input_require_grads made a leaf of it, which the graph keeps
+    if plan.block.scaled_residual:  # granite's are scaled under their own name
+        graph.drop(hidden)
+        hidden = graph.hold(made)
+    return made, masks, hidden
 
 
 def score(plan: Plan, tape: Tape, who: str) -> None:
@@ -44,12 +49,11 @@ def forward(plan: Plan, tape: Tape, loss: str) -> None:
     graph = Graph(tape)
     graph.recording = False
     setting, width = plan.setting, plan.architecture.hidden_size
-    hidden, masks = embedded(plan, graph)
+    hidden, masks, given = embedded(plan, graph)
     layers = Layers(replace(plan, offloads=False), tape, masks, records=False)
-    embeds = graph.hold(hidden)
     hidden = layers.forward(hidden)
     last = norm(graph, setting, hidden, plan.block.norm, "final norm", width)
-    graph.drop(hidden, embeds)
+    graph.drop(hidden)
     if loss == FUSED:
         _fused(plan, graph, last)
     elif loss == CLASSIFIER:
@@ -57,7 +61,7 @@ def forward(plan: Plan, tape: Tape, loss: str) -> None:
     else:
         _full(plan, graph, last, with_loss=loss == FULL)
     layers.end_autocast()
-    graph.drop(*masks)
+    graph.drop(given, *masks)
 
 
 def _fused(plan: Plan, graph: Graph, last: Tensor) -> None:

@@ -34,7 +34,7 @@ def inventory(
         found.append(Weight("head bias", (a.vocab_size,), outer, trained))
     found += [Weight("norm", (size,), outer, trained, layers) for size in norm_sizes(a, block)]
     # transformers 5.17: OlmoLayerNorm has no parameters, CohereLayerNorm a weight and no bias.
-    final = {"olmo": 0, "cohere": 1}.get(a.model_type, 2) if block.norm == "layer" else 1
+    final = {"olmo": 0, "cohere": 1, "cohere2": 1}.get(a.model_type, 2) if block.norm.startswith("layer") else 1
     if final:
         found.append(Weight("final norm", (a.hidden_size,), outer, trained, final))
     for stack in stacks:

@@ -113,6 +113,8 @@ class Layer:
         if block.qkv == "fused":
             project = linear_in_parts if inputs[0].parts else linear
             query, key, value = self._split(graph, project(graph, setting, hidden, inputs[0], f"{name}.{inputs[0].name}.in"))
+            if block.qkv_copied:
+                query, key, value = self._copied(graph, query, key, value)
         else:
             query, key, value = (
                 self._laid_out(
@@ -129,9 +131,10 @@ class Layer:
                 query, key = turned(graph, query, key, block.rotation)
         # What the caller passed and the function's own variables live until it returns.
         variables = [graph.hold(tensor) for tensor in (query, key, value)]
-        heads, groups = a.num_attention_heads, a.num_key_value_heads
+        heads = a.num_attention_heads
+        groups = heads if block.qkv_copied else a.num_key_value_heads
         attended = attention(graph, setting, query, key, value, heads, groups, mask, softcap=block.attention_softcap,
-                             dropped=a.attention_dropout)
+                             dropped=a.attention_dropout, broadcasts=block.broadcast_heads)
         # Of the kernels of sdpa only flash keeps the layout of its queries: not with a mask, nor in fp32.
         if block.partial_rope and mask is None and attended.dtype != "float32" and setting.attention != "math":
             copied = graph.tensor(attended.shape, attended.dtype, "output of attention, in its own layout")
@@ -179,6 +182,16 @@ class Layer:
         views = graph.views(fused, shapes, apart=a.model_type == "phi3")
         graph.drop(fused)
         return views
+
+    def _copied(self, graph: Graph, *views: Tensor) -> tuple[Tensor, ...]:
+        """Each view made a tensor as wide as all heads; the views stay until the function returns."""
+        width = self._architecture.num_attention_heads * self._architecture.head_dim
+        what = "queries, keys or values of all heads"
+        made = tuple(graph.tensor((*view.shape[:-1], width), view.dtype, what) for view in views)
+        for whole, view in zip(made, views, strict=True):
+            graph.record(whole, (view,))
+        graph.returned += views
+        return made
 
     def _mlp(self, graph: Graph, hidden: Tensor, name: str, projections: tuple[Projection, ...]) -> Tensor:
         """The feed-forward part; takes over `hidden`."""

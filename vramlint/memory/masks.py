@@ -12,6 +12,10 @@ ALTERNATING = frozenset({
 """Model types in which some layers see a window and others everything, where a config does not list its `layer_types`."""
 
 
+ALWAYS = frozenset({"falcon"})
+"""Model types that build a mask of full rows too (`allow_is_causal_skip=False` in transformers 5.17)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Masks:
     """What is built for each batch: `count` masks of `rows` (or 1) × 1 × length × length; `used` by the usual layer."""
@@ -40,7 +44,8 @@ def masks_of(
     kinds = _kinds(a)
     if attention == "eager":
         return Masks(len(kinds), dtype, per_row=True, used=True)
-    built = [kind for kind in kinds if padded or flat or (kind == "window" and length >= (a.sliding_window or length + 1))]
+    whole = padded or flat or a.model_type in ALWAYS
+    built = [kind for kind in kinds if whole or (kind == "window" and length >= (a.sliding_window or length + 1))]
     if not built:
         return NO_MASKS
     return Masks(len(built), "bool", per_row=padded and not flat, used=len(built) == len(kinds) or "window" in built)

@@ -79,10 +79,18 @@ def add(graph: Graph, first: Tensor, second: Tensor, what: str) -> Tensor:
 def norm(graph: Graph, setting: Setting, hidden: Tensor, kind: str, name: str, width: int) -> Tensor:
     """A norm over the last dimension of `width`; the kinds are those of `BlockShape.norm`."""
     weights = _weight(setting, name, width, setting.norm_weight)
-    if kind != "layer" and setting.liger_norm:
+    if not kind.startswith("layer") and setting.liger_norm:
         made = graph.tensor(hidden.shape, hidden.dtype, "normed hidden states")
         # The kernel writes dX over dY, but for gemma's (liger_kernel/transformers/rms_norm.py, in_place).
         return graph.record(made, (hidden,), saved=(hidden,), weights=weights, passes=kind == "rms", computes=True)
+    if kind == "layer-low":  # NemotronLayerNorm1P casts to autocast's dtype and leaves the region
+        lower = cast(graph, hidden, setting.autocast or hidden.dtype, "input of the norm")
+        made = graph.tensor(hidden.shape, lower.dtype, "normed hidden states")
+        graph.record(made, (lower,), saved=(lower,), weights=weights * 2, computes=True)
+        graph.drop(lower)
+        return made
+    if kind == "layer-fp32":
+        return _cohere_norm(graph, setting, hidden, weights)
     upper = cast(graph, hidden, "float32", "hidden states in fp32 for the norm")
     if kind == "layer":
         # layer_norm is on autocast's fp32 list; without autocast the kernel keeps the input's dtype.
@@ -111,6 +119,30 @@ def norm(graph: Graph, setting: Setting, hidden: Tensor, kind: str, name: str, w
     graph.record(made, (lower,), saved=(lower,) if setting.trained else (), weights=weights,
                  derivative=derivatives.times_weight if setting.trained else None)
     graph.drop(lower, scaled)
+    return made
+
+
+def _cohere_norm(graph: Graph, setting: Setting, hidden: Tensor, weights: tuple[tuple[str, int, int, int], ...]) -> Tensor:
+    """CohereLayerNorm: a layer norm written out in fp32, which takes the mean off twice (transformers 5.17)."""
+    upper = cast(graph, hidden, "float32", "hidden states in fp32 for the norm")
+    size = prod(upper.shape) * 4
+    centred = graph.tensor(upper.shape, "float32", "hidden states less their mean")
+    graph.record(centred, (upper,), passes=True)
+    square = graph.tensor(upper.shape, "float32", "squares for the norm")
+    graph.record(square, (centred,), saved=(centred,), temporary=size * 2, pieces=2)
+    variance = graph.tensor((*upper.shape[:-1], 1), "float32", "variances")
+    graph.record(variance, (square,))
+    graph.drop(square, centred)
+    again = graph.tensor(upper.shape, "float32", "hidden states less their mean")
+    graph.record(again, (upper,), passes=True)
+    scaled = graph.tensor(upper.shape, "float32", "normed hidden states in fp32")
+    graph.record(scaled, (again, variance), saved=(again, variance), temporary=size)
+    graph.drop(again, upper, variance)
+    weighted = graph.tensor(upper.shape, "float32", "scaled hidden states in fp32")
+    graph.record(weighted, (scaled,), saved=(scaled,) if setting.trained else (), weights=weights)
+    graph.drop(scaled)
+    made = cast(graph, weighted, hidden.dtype, "scaled hidden states")
+    graph.drop(weighted)
     return made
 
 

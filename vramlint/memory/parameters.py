@@ -130,8 +130,9 @@ def _matches(name: str, targets: tuple[str, ...]) -> bool:
 
 
 def _mlp_bias(architecture: Architecture) -> bool:
-    plain = architecture.model_type in ("gpt2", "opt", "phi", "gpt_neox")
-    return architecture.mlp_bias or plain or bool(architecture.extra.get("use_bias") and architecture.model_type == "starcoder2")
+    kind, extra = architecture.model_type, architecture.extra
+    plain = kind in ("gpt2", "opt", "phi", "gpt_neox", "gpt_bigcode") or (kind == "falcon" and bool(extra.get("bias")))
+    return architecture.mlp_bias or plain or bool(extra.get("use_bias") and kind in ("starcoder2", "ernie4_5"))
 
 
 def norm_sizes(architecture: Architecture, block: BlockShape) -> list[int]:
@@ -139,7 +140,7 @@ def norm_sizes(architecture: Architecture, block: BlockShape) -> list[int]:
     hidden = architecture.hidden_size
     main = 4 if block.sandwich else 1 if block.shared_norm else 2
     sizes = [hidden] * main
-    if block.norm == "layer" and architecture.model_type != "olmo":
+    if block.norm.startswith("layer") and architecture.model_type != "olmo":
         sizes = sizes * (1 if architecture.model_type in ("cohere", "cohere2") else 2)
     if block.norm == "layer" and architecture.model_type == "olmo":
         sizes = []

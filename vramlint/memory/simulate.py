@@ -101,6 +101,11 @@ def _plan(
     quantized_trl = run.trainer.startswith("trl-") and bool(bits)
     upcast = run.autocast_adapter_dtype and run.trainer not in OWN_LOOPS
     adapter = "bfloat16" if quantized_trl else "float32" if upcast else dtype
+    if bits and block.own_linear:  # nothing is quantised, and what is not is turned into fp32
+        dtype, bits = "float32" if run.prepare_model_for_kbit_training else dtype, 0
+        run = replace(run, load_in_4bit=False, load_in_8bit=False)
+        why = f"bitsandbytes leaves the linear layers of {a.model_type}, which are of a class of their own, as they are"
+        assumptions.append(Assumption("load_in_4bit", "no effect", why))
     stacks = left_plain(run, a, stacks_of(run, a, block))
     weights = tuple(inventory(a, block, stacks, run, dtype, adapter))
     weights = weights_of(run, a, course, weights)

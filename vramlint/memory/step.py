@@ -72,12 +72,11 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     graph = Graph(tape, used.take if used else None)
     compute = setting.autocast or plan.head
     held = held_over(graph, setting, plan.pieces, a.vocab_size, compute) if plan.pieces is not None else []
-    hidden, masks = embedded(plan, graph)
+    hidden, masks, given = embedded(plan, graph)
     hidden.needs_grad = plan.embeds_gradient
     hidden = dropout(graph, hidden, float(str(a.extra.get("embd_pdrop") or 0)), "embedded tokens")
     hidden.needs_grad = plan.embeds_gradient
     outer = Layers(plan, tape, masks, uses=used.take if used else None)
-    given = graph.hold(hidden)  # `inputs_embeds`, a variable of the model's forward
     hidden = outer.forward(hidden)
     last = hidden
     normed = norm(graph, setting, hidden, plan.block.norm, "final norm", a.hidden_size)
