@@ -105,7 +105,6 @@ def test_what_follows(recognised: Recognise, lines: str, key: str, value: object
     ("activation_offloading: true\ngradient_checkpointing: true\n", "axolotl"),
     ("gradient_checkpointing: offload\n", "axolotl"),
     ("plugins: [axolotl.integrations.cut_cross_entropy.CutCrossEntropyPlugin]\n", "axolotl"),
-    ("plugins: [axolotl.integrations.liger.LigerPlugin]\nliger_rope: true\n", "axolotl"),
     ("chunked_cross_entropy: true\n", "axolotl"), ("adapter: llama-adapter\n", "axolotl"),
     ("rl: ${RL}\n", "other"),
 ])
@@ -123,8 +122,16 @@ def test_full_training_under_sdpa_keeps_embeddings_in_fp32(recognised: Recognise
 def test_liger_with_all_its_kernels(recognised: Recognise) -> None:
     flags = "liger_rope: true\nliger_rms_norm: true\nliger_glu_activation: true\nliger_fused_linear_cross_entropy: true\n"
     plugin = "plugins:\n  - axolotl.integrations.liger.LigerPlugin\n"
-    assert recognised(BASE + plugin + flags).runs[0].use_liger_kernel
+    (run,) = recognised(BASE + plugin + flags).runs
+    assert (run.use_liger_kernel, run.liger_kernel_config) == (True, None)
     assert not recognised(BASE + flags).runs[0].use_liger_kernel
+
+
+def test_of_liger_s_kernels_only_those_named_are_on(recognised: Recognise) -> None:
+    plugin = "plugins: [axolotl.integrations.liger.LigerPlugin]\nliger_rms_norm: true\nliger_cross_entropy: true\n"
+    (run,) = recognised(BASE + plugin).runs  # integrations/liger/plugin.py: each switch goes to Liger's patch as it is
+    assert (run.trainer, run.use_liger_kernel) == ("transformers", True)
+    assert run.liger_kernel_config == ("rope=false", "swiglu=false", "fused_linear_cross_entropy=false", "cross_entropy=true")
 
 
 @pytest.mark.parametrize(("key", "successor"), [

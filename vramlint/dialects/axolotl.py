@@ -23,7 +23,8 @@ OWN_STEP = {
 UPCAST_BY = (None, "sdpa", "eager")
 """Attention under which full training leaves embeddings, norms and head in fp32 (`_configure_embedding_dtypes`)."""
 LIGER_PLUGIN = "axolotl.integrations.liger.LigerPlugin"
-LIGER = ("_liger_rope", "_liger_norm", "_liger_glu", "_liger_flce")
+LIGER = {"_liger_rope": "rope", "_liger_norm": "rms_norm", "_liger_glu": "swiglu", "_liger_flce": "fused_linear_cross_entropy"}
+"""axolotl's switches and the kernels that Liger has on by default; here each is off unless it is named."""
 
 
 # ruff: noqa: ARG002  # the protocol's arguments
@@ -40,8 +41,11 @@ class Axolotl(Adaptor):
 
     def settle(self, it: Settlement, reading: Reading) -> None:
         """Liger, evaluation, batch sizes; then what the trainer makes of it."""
-        if _plugin(it.values, "liger") and all(it.mark(name) for name in LIGER):
-            it.infer("use_liger_kernel", True, "the Liger plugin is on with all of its kernels")
+        if _plugin(it.values, "liger") and any(it.mark(name) for name in (*LIGER, "_liger_ce")):
+            it.infer("use_liger_kernel", True, "the Liger plugin is on, with the kernels that are named")
+            switches = [f"{kernel}=false" for name, kernel in LIGER.items() if not it.mark(name)]
+            switches += ["cross_entropy=true"] if it.mark("_liger_ce") else []
+            it.infer("liger_kernel_config", tuple(switches) or None, "kernels that are not named are off (integrations/liger)")
         if it.mark("_val_set_size") or it.mark("_test_datasets"):
             it.infer("eval_strategy", "steps", "there is a set to evaluate on")
         batch, micro = it.mark("_batch_size"), it.values["per_device_train_batch_size"]
@@ -84,9 +88,6 @@ def _patched(facts: Mapping[str, Value]) -> str | None:
             return why
     if _plugin(facts, "cut_cross_entropy") and facts.get("_cut_ce") is not False:
         return "cut cross entropy never holds the logits"
-    on = [bool(facts.get(name)) for name in (*LIGER, "_liger_ce")]
-    if _plugin(facts, "liger") and any(on) and not all(on[:-1]):
-        return "some of Liger's kernels are on and others are not"
     if facts.get("_adapter") is None and facts.get("attn_implementation") in UPCAST_BY:
         return "axolotl trains embeddings, norms and head in fp32 under sdpa and eager attention"
     return None
