@@ -16,6 +16,7 @@ from vramlint.source import Document, SourceFile, format_of, read
 
 DEFAULT_CAPABILITY = (8, 0)
 """The kernels of a current data-centre card, assumed where no target is named."""
+FIRST_WITH_BF16 = (8, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,8 @@ def simulate(
 
 def numbers_of(subject: Subject, target: Target | None) -> Numbers:
     """Every candidate simulated; the one that needs most speaks, or the first without a number."""
-    candidates = tuple(Candidate(run, _simulated(run, subject, target)) for run in subject.runs)
+    runs = [on_card(run, subject.recognised.asks_card, target) for run in subject.runs]
+    candidates = tuple(Candidate(run, _simulated(run, subject, target)) for run in runs)
     missing = [c for c in candidates if isinstance(c.estimate, NoEstimate)]
     if missing:
         return Numbers(target, candidates, missing[0], None)
@@ -146,6 +148,16 @@ def numbers_of(subject: Subject, target: Target | None) -> Numbers:
         worst = Candidate(worst.run, _spanning(worst, candidates))
     judged = verdict(worst.estimate.device, target.usable) if target and isinstance(worst.estimate, Estimate) else None
     return Numbers(target, candidates, worst, judged)
+
+
+def on_card(run: Run, asks_card: frozenset[str], target: Target | None) -> Run:
+    """The run as the card makes it: what a script lets the card decide is fp16 on one without bf16 (before 8.0)."""
+    if not asks_card or target is None or target.compute_capability >= FIRST_WITH_BF16:
+        return run
+    made: dict[str, object] = {"bf16": False, "fp16": run.bf16 or run.fp16}
+    for key in ("dtype", "bnb_4bit_compute_dtype"):
+        made[key] = "float16" if getattr(run, key) == "bfloat16" else getattr(run, key)
+    return replace(run, **{key: value for key, value in made.items() if key in asks_card})  # type: ignore[arg-type]  # those above
 
 
 def _simulated(run: Run, subject: Subject, target: Target | None) -> Estimate | NoEstimate:

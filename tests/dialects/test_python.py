@@ -125,3 +125,9 @@ def test_the_plain_trainer_prepares_nothing(recognised: Recognise) -> None:
     script = QLORA.replace("    model = prepare_model_for_kbit_training(model)\n", "")
     found = recognised(script, "python")
     assert [run.prepare_model_for_kbit_training for run in found.runs] == [False]
+
+
+def test_what_the_card_decides_is_known(recognised: Callable[..., Recognised]) -> None:
+    text = "from transformers import TrainingArguments\nTrainingArguments('o', bf16={0}, fp16=not {0})\n"
+    assert recognised(text.format("is_bfloat16_supported()"), "python").asks_card == {"bf16", "fp16"}
+    assert not recognised(text.format("torch.cuda.is_bf16_supported()"), "python").asks_card  # it counts emulation

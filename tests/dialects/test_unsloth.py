@@ -148,3 +148,8 @@ def test_write_back_to_studio(changed: Callable[..., tuple[str, Recognised]], re
     assert "  batch_size: 1" in text
     assert again.runs[0].gradient_accumulation_steps == 12
     assert "kernels of its own" in refusal(STUDIO, Change("use_liger_kernel", True))
+
+
+def test_without_a_dtype_the_card_decides(recognised: Recognise) -> None:
+    assert {"dtype", "bf16", "fp16"} <= recognised(SCRIPT, "python").asks_card
+    assert not recognised(SCRIPT.replace("dtype=None", "dtype=torch.bfloat16"), "python").asks_card

@@ -17,19 +17,22 @@ from vramlint.source import UNKNOWN, SourceFile, Span
 
 PROBE = re.compile(r"(not\s+)?[\w.]*\bis_bf(?:loat)?16_supported\(\)")
 CHOICE = re.compile(r"torch\.(\w+)\s+if\s+[\w.]*\bis_bf(?:loat)?16_supported\(\)\s+else\s+torch\.\w+")
+OF_TORCH = "cuda.is_bf16_supported()"
+"""True on cards before Ampere too (torch 2.11, cuda/__init__.py: including_emulation)."""
 MARKED = "_"
 """Keys that begin so are facts for the dialect's adaptor, not canonical."""
 
 
 @dataclass(slots=True)
 class Gathered:
-    """Values and origins by canonical key; `unknown` says why a written one is not known."""
+    """Values and origins by canonical key; `unknown` says why a written one is not known, `asks_card` which a probe decides."""
 
     values: dict[str, Value] = field(default_factory=dict)
     origins: dict[str, Origin] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
     problems: list[SchemaProblem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    asks_card: set[str] = field(default_factory=set)
 
     def is_said(self, key: str) -> bool:
         """Whether the document, a comment or the command line says this key, known or not."""
@@ -103,7 +106,12 @@ def _take(gathered: Gathered, file: SourceFile, place: Written) -> None:
         if probed is None:
             _mark(gathered, place, place.why or "it cannot be known from this file")
             return
-        gathered.notes.append(f"{place.entry.key} asks the card for bf16: taken as a card that has it")
+        span = place.entry.value.span
+        if OF_TORCH in file.text[span.start : span.end]:
+            gathered.notes.append(f"{place.entry.key}: torch says of every card that it has bf16, counting emulation")
+        else:
+            gathered.notes.append(f"{place.entry.key} asks the card for bf16: without a target, taken as one that has it")
+            gathered.asks_card.add(place.key)
         value = probed
     if isinstance(value, list) and any(item is UNKNOWN for item in value):
         _mark(gathered, place, "a part of it cannot be known from this file")

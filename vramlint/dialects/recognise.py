@@ -87,6 +87,7 @@ def _read(
     origins: dict[str, Origin] = {}
     notes = list(gathered.notes)
     model_config: dict[str, object] = {}
+    asks_card: set[str] = set()
     open_facts = [trainers.open] if trainers.open else []
     for trainer in trainers.candidates:
         settlement, defaults = settled(reading, gathered, trainer, stack)
@@ -103,6 +104,7 @@ def _read(
             origins.setdefault(key, origin)
         notes += [note for note in settlement.notes if note not in notes]
         model_config = settlement.model_config
+        asks_card |= settlement.asks_card
     origins["trainer"] = gathered.origins.get("trainer") or Origin("inferred", why=trainers.why)
     closed = _closed(reading, gathered, trainers)
     problems = [*gathered.problems, *problems_of(reading, gathered, closed=closed), *joined.problems]
@@ -111,7 +113,7 @@ def _read(
     return Recognised(
         reading.tables.name, tuple(runs), origins, tuple(problems), reading.document.index, _span(reading),
         "; ".join(open_facts) or None, tuple(notes), tuple(joined.files), bool(reading.tables.about.get("companion")),
-        model_config or None,
+        model_config or None, frozenset(asks_card),
     )
 
 

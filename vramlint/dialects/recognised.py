@@ -72,3 +72,5 @@ class Recognised:
     companions: tuple[SourceFile, ...] = ()
     is_companion: bool = False
     model_config: Mapping[str, object] | None = None
+    asks_card: frozenset[str] = frozenset()
+    """Keys of precision that are bf16 where the card has it, and fp16 where it has not."""

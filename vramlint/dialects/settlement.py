@@ -15,7 +15,7 @@ class Settlement:
     `values` are in force, by canonical key and by the dialect's own marks (`_name`); `unknown` says why one is not
     known; `origins` where what is not written comes from; `open` canonical switches that stay undecided, with the fact
     that would settle each: the run is then estimated both ways. `model_config` describes the model, as a `config.json` would,
-    where the document itself does.
+    where the document itself does; `asks_card` are the keys of precision that fall to fp16 on a card without bf16.
     """
 
     def __init__(self, gathered: Gathered, trainer: str, stack: Mapping[str, str], values: dict[str, Value]) -> None:
@@ -28,6 +28,7 @@ class Settlement:
         self.notes: list[str] = []
         self.open: dict[str, str] = {}
         self.model_config: dict[str, object] = {}
+        self.asks_card: set[str] = set(gathered.asks_card)
 
     def mark(self, name: str) -> Value:
         """A mark of the dialect, as said or its default; None if it has none."""

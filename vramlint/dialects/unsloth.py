@@ -124,6 +124,8 @@ def _studio(it: Settlement) -> None:
 
 
 def _precision(it: Settlement) -> None:
+    if not it.said.is_said("dtype"):  # loader.py asks the card
+        it.asks_card |= {"dtype", "bf16", "fp16", "bnb_4bit_compute_dtype"}
     if it.values["load_in_4bit"]:
         for key, value in (
             ("bnb_4bit_quant_type", "nf4"), ("bnb_4bit_use_double_quant", True), ("bnb_4bit_compute_dtype", it.values["dtype"]),
