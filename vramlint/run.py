@@ -117,6 +117,7 @@ class Run:
 
     # optimizer
     optim: str = "adamw_torch_fused"
+    optimizer_in_backward: bool = False
     optim_args: str | None = None
     optim_target_modules: tuple[str, ...] | str | None = None
     learning_rate: float = 5e-5

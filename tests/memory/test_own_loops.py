@@ -64,6 +64,19 @@ def test_what_is_not_simulated_gives_no_number_and_names_the_key(keys: dict[str,
     assert result.keys == (key,)
 
 
+def test_an_optimizer_in_the_backward_pass_leaves_no_gradients_and_needs_single_steps() -> None:
+    """recipes/full_finetune_single_device.py of torchtune: it and gradient accumulation exclude each other."""
+    fused = run(optim="adamw_torch_fused", gradient_checkpointing=True, max_length=64, per_device_train_batch_size=1)
+    within = number(replace(fused, optimizer_in_backward=True))
+    assert within.peak.parts.optimizer == number(fused).peak.parts.optimizer
+    gradients = 2 * number(fused).trainable_parameters
+    embeddings = 2 * 2 * LLAMA.vocab_size * LLAMA.hidden_size  # the head's is added up from two parts of it
+    assert number(fused).allocated.typical - within.allocated.typical > gradients - 2 * embeddings
+    refused = estimate(replace(fused, optimizer_in_backward=True, gradient_accumulation_steps=4), LLAMA)
+    assert isinstance(refused, NoEstimate)
+    assert refused.keys == ("gradient_accumulation_steps",)
+
+
 def test_a_model_that_torchtune_has_not_gives_no_number() -> None:
     olmo = replace(LLAMA, model_type="olmo2", extra=MappingProxyType({}))
     assert isinstance(estimate(run(), olmo), NoEstimate)

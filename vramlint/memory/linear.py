@@ -25,7 +25,7 @@ def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projectio
         )
     if not projection.adapted:
         return base
-    if bits == 4:
+    if bits == 4 and setting.unpacks == "bitsandbytes":
         # peft 0.21, tuners/lora/bnb.py, Linear4bit.forward: `result = result.clone()`.
         clone = graph.tensor(base.shape, base.dtype, f"output of {projection.name}")
         graph.record(clone, (base,), passes=True, saves_nothing=True)
@@ -185,7 +185,8 @@ def _in_4_bits(graph: Graph, setting: Setting, hidden: Tensor, projection: Proje
     source = cast(graph, hidden, compute, "input of a 4-bit projection")
     unpacked = projection.inputs * projection.outputs * BYTES[compute]
     # Backward unpacks to the dtype that was loaded, then casts (bitsandbytes 0.50, autograd/_functions.py, MatMul4Bit).
-    again = projection.inputs * projection.outputs * BYTES[setting.weight] if setting.weight != compute else 0
+    casts = setting.weight != compute or setting.unpacks == "fabric"
+    again = projection.inputs * projection.outputs * BYTES[setting.weight] if casts else 0
     weight = graph.tensor((projection.outputs, projection.inputs), compute, "unpacked 4-bit weight", part="workspace",
                           needs_grad=False)
     made = graph.tensor((*hidden.shape[:-1], projection.outputs), compute, f"output of {projection.name}")

@@ -8,7 +8,9 @@ from types import MappingProxyType
 from vramlint.catalog import Architecture
 from vramlint.dataclass import dataclass, replace
 from vramlint.memory.blocks import LLAMA, BlockShape
+from vramlint.memory.dtypes import BYTES
 from vramlint.memory.estimate import NoEstimate
+from vramlint.memory.parameters import Weight
 from vramlint.memory.pieces import PIECES, Pieces
 from vramlint.memory.stacks import Stack
 from vramlint.memory.step_plan import Plan
@@ -20,11 +22,11 @@ class OwnLoop:
     """One framework.
 
     `blocks`: a decoder layer of each model type it has, as it writes them. `facts`: what holds for its operations.
-    `unpacks`: whose 4-bit layers it has. `quantizes_adapted`: model types whose other layers it leaves as they are.
-    `unties`: whether its head shares nothing with the embedding. `tables_fit`: whether its cosines and sines are those of the
-    tokens of a row, not of all positions that the model has.
-    `turns_once`: whether one table of cosines and sines serves all layers; else LoRA's builders make one for each, but
-    those of llama 3.1 and later. `losses`: how the loss is cut up, by `loss_type`; None where it is computed in full.
+    `unpacks`: whose 4-bit layers it has, under peft ("bitsandbytes") or not. `quantizes_adapted`: model types whose other layers
+    it leaves as they are. `unties`: whether its head shares nothing with the embedding. `tables_fit`: whether its cosines and
+    sines are those of the tokens of a row, not of all positions that the model has. `turns_once`: whether one table of them
+    serves all layers; else LoRA's builders make one for each, but those of llama 3.1 and later. `losses`: how the loss is cut
+    up, by `loss_type`, and by "adapters" where adapters are trained.
     `source`: the version that all of this was read and measured from.
     """
 
@@ -73,7 +75,7 @@ OWN_LOOPS: dict[str, OwnLoop] = {
             None: Pieces(tokens=128, returned=True, stays=True, whole=True),
             "adapters": Pieces(tokens=128, keeps_logits=True, returned=True, stays=True),
         },
-        facts=_REPEATED, unties=True, tables_fit=True,
+        facts=_REPEATED, unpacks="fabric", unties=True, tables_fit=True,
     ),
     "nanogpt": OwnLoop(
         source="nanoGPT 3adf61e1 (2025-11-12)",
@@ -104,10 +106,11 @@ def refused_by(run: Run, a: Architecture) -> NoEstimate | None:
         (run.torch_compile, f"{name} with torch.compile is not simulated", "torch_compile"),
         (run.packing and name == "torchtune", f"{name}'s attention over packed rows is not simulated yet", "packing"),
         (run.loss_type not in own.losses, f"{name} with the loss {run.loss_type} is not simulated yet", "loss_type"),
+        (run.optimizer_in_backward and run.gradient_accumulation_steps > 1,
+         f"{name} does not start with optimizer_in_bwd and gradient accumulation", "gradient_accumulation_steps"),
         (run.use_dora, f"{name} with DoRA is not simulated yet", "use_dora"),
         (run.use_peft and "lm_head" in targets, "LoRA on the output layer is not simulated yet", "lora_target_modules"),
         (run.load_in_8bit, f"{name} with an 8-bit base is not simulated yet", "load_in_8bit"),
-        (run.trainer == "litgpt" and run.load_in_4bit, "LitGPT over a quantised base is not simulated yet", "load_in_4bit"),
     ):
         if applies:
             return NoEstimate(what, (key,))
@@ -142,11 +145,30 @@ def under_own_loop(run: Run, plan: Plan) -> Plan:
     a = plan.architecture
     pieces = own.losses.get("adapters", own.losses[run.loss_type]) if run.use_peft else own.losses[run.loss_type]
     setting = replace(plan.setting, adapter=plan.setting.weight, facts=plan.setting.facts | own.facts, unpacks=own.unpacks)
-    return replace(
-        plan, setting=setting, loss=PIECES, pieces=pieces, embeds_gradient=setting.trained,
-        optimizer=replace(plan.optimizer, outer_states=False), runs_ahead=False, evaluation=None,
-        buffers=_tables(own, run, a, plan.block),
+    setting = replace(setting, compute=setting.weight)
+    optimizer = replace(plan.optimizer, outer_states=False)
+    if run.optimizer_in_backward:
+        optimizer = replace(optimizer, in_backward=True, layerwise=True)
+    made = replace(
+        plan, setting=setting, loss=PIECES, pieces=pieces, embeds_gradient=setting.trained, optimizer=optimizer,
+        runs_ahead=False, evaluation=None, buffers=_tables(own, run, a, plan.block),
     )
+    return _under_fabric(made, pieces) if own.unpacks == "fabric" and setting.bits else made
+
+
+def _under_fabric(plan: Plan, pieces: Pieces) -> Plan:
+    """Fabric packs every linear layer, the head too; a StableEmbedding takes the embedding's place after the optimizer is made.
+
+    Nothing clears the gradient of that, and the optimizer holds what was there before (LitGPT 0.5.13, finetune/lora.py; lightning
+    2.6, plugins/precision/bitsandbytes.py).
+    """
+    head = next(weight for weight in plan.weights if weight.name == "head")
+    scales = Weight("4-bit scales", (-(-head.elements // 64),), "float32", trained=False)
+    weights = tuple(replace(each, quantized=4) if each is head else each for each in plan.weights)
+    size = head.elements * BYTES[head.dtype]
+    left = (("gradient of the embedding, which nothing clears", size, 1), ("embedding that the optimizer still holds", size, 1))
+    packed = replace(pieces, packed=True)
+    return replace(plan, weights=(*weights, scales), buffers=(*plan.buffers, *left), pieces=packed, embeds_gradient=True)
 
 
 def _tables(own: OwnLoop, run: Run, a: Architecture, block: BlockShape) -> tuple[tuple[str, int, int], ...]:

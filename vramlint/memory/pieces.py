@@ -20,6 +20,7 @@ class Pieces:
     for all pieces before the first loss. `upcasts`: the loss casts its logits to fp32. `returned`: the model returns them in
     fp32 (Lightning Fabric). `stays`: the loop holds the logits until it has the next ones. `whole`: the head is computed for
     all tokens at once, only the loss in pieces. `mixed`: both at once, and the loss under autocast.
+    `packed`: the head is in 4 bits, and unpacked for a moment each time.
     """
 
     count: int = 1
@@ -31,6 +32,7 @@ class Pieces:
     stays: bool = False
     whole: bool = False
     mixed: bool = False
+    packed: bool = False
 
     def sizes(self, rows: int, length: int) -> list[int]:
         """The tokens of each piece."""
@@ -68,7 +70,7 @@ def loss_in_pieces(
         graph.drop(source)
         shape = (sum(sizes), hidden.shape[-1])
         source = graph.tensor(shape, hidden.dtype, "last hidden states of the scored tokens", needs_grad=False)
-    way = _Head(graph, source, vocabulary, compute, head, trained, len(sizes))
+    way = _Head(graph, source, vocabulary, compute, head, trained, len(sizes), unpacks=pieces.packed)
     if pieces.mixed:
         gradient = way.under_autocast(setting, pieces, leave)
     elif pieces.whole:
@@ -93,16 +95,18 @@ class _Head:
     """The head over pieces, forward and backward: the gradients of its weight and of its input are added up."""
 
     __slots__ = (
-        "_added", "_casts", "_collected", "_compute", "_graph", "_head", "_pieces", "_source", "_trained", "_weight", "_words",
+        "_added", "_casts", "_collected", "_compute", "_graph", "_head", "_pieces", "_source", "_trained", "_unpacks", "_weight",
+        "_words",
     )
 
     def __init__(
-        self, graph: Graph, source: Tensor, vocabulary: int, compute: str, head: str, trained: bool, pieces: int,
+        self, graph: Graph, source: Tensor, vocabulary: int, compute: str, head: str, trained: bool, pieces: int, *,
+        unpacks: bool = False,
     ) -> None:
         self._graph, self._source, self._words = graph, source, vocabulary
         self._compute, self._head, self._trained, self._pieces = compute, head, trained, pieces
         self._casts: list[Tensor] = []
-        self._added = 0
+        self._added, self._unpacks = 0, unpacks
         self._weight: Tensor | None = None
         self._collected: Tensor | None = None
 
@@ -199,7 +203,16 @@ class _Head:
                 self._casts.append(cast)
             else:
                 graph.drop(cast)
-        return _logits(graph, size, self._words, self._compute, "logits of one piece")
+        weight = self._unpacked()
+        made = _logits(graph, size, self._words, self._compute, "logits of one piece")
+        graph.drop(*weight)
+        return made
+
+    def _unpacked(self) -> list[Tensor]:
+        """The head's weight, where it is kept in 4 bits; backward it is cast, too (Fabric has it packed from fp16)."""
+        shape = (self._words, self._source.shape[-1])
+        what = "unpacked 4-bit weight"
+        return [self._graph.tensor(shape, self._compute, what, part="workspace", needs_grad=False)] if self._unpacks else []
 
     def _softmax(self, logits: Tensor, pieces: Pieces, *, drops: bool) -> Tensor:
         graph, (tokens, vocabulary) = self._graph, logits.shape
@@ -232,9 +245,9 @@ class _Head:
         phase, graph.tape.phase = graph.tape.phase, "backward of the head"
         shape, what = (self._words, width), "gradient of the head"
         own = graph.tensor(shape, self._compute, what, part="gradients", needs_grad=False) if self._trained else None
-        rows = (gradient.shape[0], width)
+        weight, rows = [*self._unpacked(), *self._unpacked()], (gradient.shape[0], width)
         piece = graph.tensor(rows, self._compute, "gradient of a piece of the hidden states", needs_grad=False)
-        graph.drop(gradient)
+        graph.drop(gradient, *weight)
         if own is not None:
             self._add(own)
         graph.tape.phase = phase
@@ -272,7 +285,8 @@ class _Head:
                 final = graph.tape.allocate(size, "gradients", "gradient of the head")
                 graph.tape.free(kept)
                 kept = final
-            graph.gradients["head"] = kept
+            if graph.uses is None or not graph.uses("head", kept, kept.size):
+                graph.gradients["head"] = kept
         if self._collected is None:
             raise ValueError("a loss of no tokens")
         return self._collected

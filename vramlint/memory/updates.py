@@ -79,7 +79,7 @@ def step(tape: Tape, optimizer: Optimizer, gradients: dict[int, Block], weights:
     of the gradients before the step is over is taken out of `gradients`.
     """
     every = [weight for weight in weights if weight.trained]
-    if optimizer.group:
+    if optimizer.group and not optimizer.in_backward:
         for group in (False, True):
             size = sum(weight.elements * BYTES[weight.dtype] * weight.count for weight in every if _undecayed(weight) is group)
             if size:

@@ -61,9 +61,16 @@ class UsedGradients:
         self._pending = (gradient, weight)
 
     def _update(self, gradient: Block, weight: Weight) -> None:
+        update = UPDATES.get(self._optimizer.update)
+        if update is None:  # torch's and bitsandbytes' own, one parameter at a time
+            if self._optimizer.group:
+                temporary = int(self._optimizer.group * weight.size)
+                self._tape.free(self._tape.allocate(temporary, "optimizer", "the optimizer's temporaries"))
+            self._tape.free(gradient)
+            return
         variables = Variables(self._tape, gradient)
         low = is_projected(self._optimizer, weight, self._model_type)
-        UPDATES[self._optimizer.update](variables, Parameter(weight, self._optimizer, low))
+        update(variables, Parameter(weight, self._optimizer, low))
         variables.clear()
 
 
