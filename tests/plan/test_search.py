@@ -153,3 +153,28 @@ def test_spare_memory_buys_the_largest_doubling_that_fits() -> None:
     grown = growth(Run(per_device_train_batch_size=2, gradient_accumulation_steps=4, max_length=512), outcome_of, longest=2048)
     assert [one.title for one in grown] == ["batch 16 (an effective batch of 16)", "sequences of 2048 tokens"]
     assert [one.outcome.device_typical for one in grown] == [8192, 4096]
+
+
+def test_what_a_version_of_trl_does_not_have_is_not_offered() -> None:
+    def offered(**more: object) -> bool:
+        return any(m.axis == "offload" for m in moves_for(Run(**more), Allowed()))  # type: ignore[arg-type]
+
+    assert offered(trainer="trl-sft")
+    assert offered(trainer="trl-sft", stack={"trl": "0.18.1"})
+    assert not offered(trainer="trl-sft", stack={"trl": "0.13.0"})
+    assert not offered(trainer="trl-grpo")
+
+
+def test_states_that_are_small_already_can_still_move_to_the_host() -> None:
+    (move,) = [m for m in moves_for(Run(optim="adamw_8bit"), Allowed()) if m.axis == "optimizer-state"]
+    assert [change.value for change in move.changes] == ["paged_adamw_8bit"]
+    assert not [m for m in moves_for(Run(optim="paged_adamw_8bit"), Allowed()) if m.axis == "optimizer-state"]
+    assert not [m for m in moves_for(Run(optim="adamw_8bit", deepspeed="zero2.json"), Allowed()) if m.axis == "optimizer-state"]
+
+
+def test_fewer_adapters_are_those_that_peft_makes_unless_told() -> None:
+    allowed = Allowed(attention_targets=("query_key_value",))
+    (move,) = [m for m in moves_for(Run(use_peft=True, lora_target_modules="all-linear"), allowed) if m.axis == "targets"]
+    assert move.changes == (Change("lora_target_modules", ("query_key_value",)),)
+    named = Run(use_peft=True, lora_target_modules=("query_key_value",))
+    assert not [m for m in moves_for(named, allowed) if m.axis == "targets"]

@@ -13,10 +13,10 @@ DEEP = 10_000
 
 def error_of(data: bytes, kind: Format = "yaml", seconds: float = 2.0) -> SourceError:
     """The error of a bad file, which must come fast."""
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(SourceError) as caught:
         read("dir/a", data, kind)
-    assert time.monotonic() - begun < seconds
+    assert time.process_time() - begun < seconds
     assert caught.value.path == "dir/a"
     assert caught.value.message
     if caught.value.span is not None:

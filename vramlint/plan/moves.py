@@ -47,6 +47,10 @@ class Move:
 TRL = "trl-"
 NEED_FULL_WEIGHTS = ("lomo", "adalomo", "galore_adamw", "galore_adamw_8bit", "galore_adafactor", "apollo_adamw")
 """Optimizers for all weights; adapters have no use for them."""
+OFFLOADING_SINCE = {"trl-sft": (0, 18), "trl-dpo": (0, 29), "trl-reward": (0, 29), "trl-kto": (1, 16)}
+"""The versions of TRL whose configs are known to have `activation_offloading` (trl/trainer/*_config.py); GRPO's has none."""
+PADDING_FREE_SINCE = (0, 16)
+CHUNKED_LOSS_SINCE = (1, 4)
 PAGED = {
     "adamw_8bit": "paged_adamw_8bit", "adamw_bnb_8bit": "paged_adamw_8bit", "paged_adamw": "paged_adamw_8bit",
     "paged_adamw_32bit": "paged_adamw_8bit", "lion_8bit": "paged_lion_8bit", "ademamix_8bit": "paged_ademamix_8bit",
@@ -78,6 +82,12 @@ def needed_moves(run: Run, allowed: Allowed) -> list[Move]:
     return [Move("precision", "bf16 → fp16, which this card has", Safety.UNSAFE, 0.0, tuple(changes), harm=1)]
 
 
+def _has(run: Run, library: str, since: tuple[int, int]) -> bool:
+    """Whether the run's version of a library is one of those from `since` on; where none is named it is the current one."""
+    numbers = [int(part) for part in run.stack.get(library, "").split(".")[:2] if part.isdecimal()]
+    return not numbers or tuple(numbers) >= since
+
+
 def _touches_unknown(run: Run, move: Move) -> bool:
     return any(change.key in run.unknown for change in move.changes)
 
@@ -104,7 +114,8 @@ def _checkpointing(run: Run, _: Allowed) -> Iterator[Move]:
 
 
 def _loss(run: Run, allowed: Allowed) -> Iterator[Move]:
-    if run.trainer == "trl-sft" and run.loss_type == "nll" and not run.use_liger_kernel:
+    chunks = run.trainer == "trl-sft" and _has(run, "trl", CHUNKED_LOSS_SINCE)
+    if chunks and run.loss_type == "nll" and not run.use_liger_kernel:
         yield Move("loss", "TRL's chunked loss", Safety.SAFE, 0.0, (Change("loss_type", "chunked_nll"),))
     elif not run.use_liger_kernel and allowed.liger and run.trainer in HUGGING_FACE:
         yield Move(
@@ -130,7 +141,8 @@ def _reentrant(run: Run, _: Allowed) -> Iterator[Move]:
 
 def _padding_free(run: Run, _: Allowed) -> Iterator[Move]:
     flash = run.attn_implementation in ("flash_attention_2", "flash_attention_3")
-    if run.trainer == "trl-sft" and flash and run.padding and not (run.packing or run.padding_free):
+    supported = run.trainer == "trl-sft" and _has(run, "trl", PADDING_FREE_SINCE)
+    if supported and flash and run.padding and not (run.packing or run.padding_free):
         yield Move("padding", "padding-free batches", Safety.UNSAFE, -0.1, (Change("padding_free", True),))
 
 
@@ -199,7 +211,8 @@ def _quantisation(run: Run, allowed: Allowed) -> Iterator[Move]:
 
 
 def _offload(run: Run, _: Allowed) -> Iterator[Move]:
-    if run.trainer.startswith(TRL) and not run.activation_offloading:
+    since = OFFLOADING_SINCE.get(run.trainer)
+    if since is not None and _has(run, "trl", since) and not run.activation_offloading:
         yield Move(
             "offload", "activation offloading", Safety.UNSAFE, 0.4, (Change("activation_offloading", True),),
         )

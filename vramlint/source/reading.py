@@ -31,7 +31,7 @@ def read(path: str, data: bytes, format: Format | None = None) -> SourceFile:  #
     Raises `SourceError` of kind too-large, not-utf8, empty, too-deep or syntax.
     """
     if len(data) > MOST_BYTES:
-        message = f"{len(data):,} bytes; a config has at most {MOST_BYTES:,}"
+        message = f"more than {MOST_BYTES:,} bytes, which no config has"
         raise SourceError("too-large", message, path, None, "is this a data file?")
     try:
         text = data.decode("utf-8")
