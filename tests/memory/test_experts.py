@@ -1,4 +1,4 @@
-"""Mixtures of experts and further decoders, against runs measured on the phantom GPU; what peft and bitsandbytes do to experts."""
+"""Mixtures of experts and further decoders against runs measured on the phantom GPU; what peft and bitsandbytes do to experts."""
 
 from __future__ import annotations
 
