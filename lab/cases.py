@@ -68,6 +68,7 @@ def run_of(case: Mapping[str, Any]) -> Run:
         torch_empty_cache_steps=c["empty_cache_steps"],
         label_smoothing_factor=float(c["label_smoothing"]),
         optim=str(c["optim"]),
+        torch_compile=bool((c["options"] or {}).get("compile")),
         optimizer_in_backward=bool((c["options"] or {}).get("optimizer_in_bwd")),
         optim_args=c["optim_args"],
         optim_target_modules=_names(c["optim_targets"]),

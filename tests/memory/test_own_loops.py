@@ -77,6 +77,19 @@ def test_an_optimizer_in_the_backward_pass_leaves_no_gradients_and_needs_single_
     assert refused.keys == ("gradient_accumulation_steps",)
 
 
+def test_nanogpt_is_simulated_compiled_in_bfloat16_alone() -> None:
+    compiled = [row for row in ROWS if row["framework"] == "nanogpt" and (row.get("options") or {}).get("compile")]
+    assert len(compiled) >= 5
+    for row in compiled:
+        made, a = run_of(row), architecture_of(row)
+        whole = number(made, a)
+        assert whole.allocated.low <= row["measured"]["peak_allocated"] <= whole.allocated.high
+        assert whole.allocated.typical < number(replace(made, torch_compile=False), a).allocated.typical
+        refused = estimate(replace(made, bf16=False), a)
+        assert isinstance(refused, NoEstimate)
+        assert refused.keys == ("torch_compile",)
+
+
 def test_a_model_that_torchtune_has_not_gives_no_number() -> None:
     olmo = replace(LLAMA, model_type="olmo2", extra=MappingProxyType({}))
     assert isinstance(estimate(run(), olmo), NoEstimate)

@@ -21,6 +21,8 @@ def spread_of(run: Run, plan: Plan, assumptions: list[Assumption]) -> tuple[floa
     for applies, lower, upper, key, why in (
         (run.trainer not in OWN_LOOPS and run.trainer != "transformers", 0.014, 0.018, "trainer",
          "TRL's trainers are simulated from fewer measured runs"),
+        (run.trainer in OWN_LOOPS and run.torch_compile, 0.03, 0.03, "torch_compile",
+         "what inductor fuses is simulated as measured with torch 2.11"),
         (run.trainer in OWN_LOOPS, 0.014, 0.018, "trainer", "its own loop is simulated from fewer measured runs"),
         (plan.setting.liger, 0.004, 0.01, "use_liger_kernel", "what Liger's kernels take beside their tensors is not simulated"),
         (plan.setting.attention == "eager", 0.002, 0.006, "attn_implementation", "eager attention differs between architectures"),

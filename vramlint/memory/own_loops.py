@@ -101,9 +101,10 @@ def refused_by(run: Run, a: Architecture) -> NoEstimate | None:
         return None
     name = run.trainer
     targets = run.lora_target_modules or ()
+    compiles = run.torch_compile and (name != "nanogpt" or not run.bf16)
     for applies, what, key in (
         (a.model_type not in own.blocks, f"{a.model_type} as {name} writes it is not simulated yet", "model_name_or_path"),
-        (run.torch_compile, f"{name} with torch.compile is not simulated", "torch_compile"),
+        (compiles, f"{name} with torch.compile is not simulated", "torch_compile"),
         (run.packing and name == "torchtune", f"{name}'s attention over packed rows is not simulated yet", "packing"),
         (run.loss_type not in own.losses, f"{name} with the loss {run.loss_type} is not simulated yet", "loss_type"),
         (run.optimizer_in_backward and run.gradient_accumulation_steps > 1,
@@ -122,6 +123,8 @@ def untied(run: Run, a: Architecture) -> Architecture:
     own = OWN_LOOPS.get(run.trainer)
     if own is not None and own.unties:
         return replace(a, tie_word_embeddings=False)
+    if run.trainer == "nanogpt" and run.torch_compile:  # inductor draws its masks again
+        return replace(a, hidden_dropout=0.0, attention_dropout=0.0)
     if run.trainer == "nanogpt":
         return replace(a, extra=MappingProxyType({**a.extra, "embd_pdrop": a.hidden_dropout}))
     return a
@@ -144,6 +147,8 @@ def under_own_loop(run: Run, plan: Plan) -> Plan:
         return plan
     a = plan.architecture
     pieces = own.losses.get("adapters", own.losses[run.loss_type]) if run.use_peft else own.losses[run.loss_type]
+    if run.torch_compile:
+        pieces = replace(pieces, compiled=True)
     setting = replace(plan.setting, adapter=plan.setting.weight, facts=plan.setting.facts | own.facts, unpacks=own.unpacks)
     setting = replace(setting, compute=setting.weight)
     optimizer = replace(plan.optimizer, outer_states=False)

@@ -20,7 +20,7 @@ class Pieces:
     for all pieces before the first loss. `upcasts`: the loss casts its logits to fp32. `returned`: the model returns them in
     fp32 (Lightning Fabric). `stays`: the loop holds the logits until it has the next ones. `whole`: the head is computed for
     all tokens at once, only the loss in pieces. `mixed`: both at once, and the loss under autocast.
-    `packed`: the head is in 4 bits, and unpacked for a moment each time.
+    `packed`: the head is in 4 bits, and unpacked for a moment each time. `compiled`: the loss is fused by inductor.
     """
 
     count: int = 1
@@ -33,6 +33,7 @@ class Pieces:
     whole: bool = False
     mixed: bool = False
     packed: bool = False
+    compiled: bool = False
 
     def sizes(self, rows: int, length: int) -> list[int]:
         """The tokens of each piece."""
@@ -150,6 +151,8 @@ class _Head:
         """`cross_entropy` under autocast: the softmax is in 16 bits, and `nll_loss` takes its cast to fp32 (torch 2.11)."""
         graph, tokens, words = self._graph, setting.tokens, self._words
         logits = self._forward(tokens)
+        if pieces.compiled:
+            return self._compiled(tokens, leave)
         soft = _logits(graph, tokens, words, self._compute, "log-softmax of the logits")
         upper = soft if self._compute == "float32" else _logits(graph, tokens, words, "float32", "log-softmax in fp32")
         leave()
@@ -163,6 +166,18 @@ class _Head:
         gradient = _logits(graph, tokens, words, self._compute, "gradient of the logits")
         graph.drop(soft, first)
         self._backward(gradient)
+        graph.tape.phase = phase
+        return self._ends()
+
+    def _compiled(self, tokens: int, leave: Leave) -> Tensor:
+        """The softmax is computed anew from the logits, and the returned logits' own gradient comes as zeros."""
+        graph = self._graph
+        leave()
+        phase, graph.tape.phase = graph.tape.phase, "backward of the loss"
+        zeros = _logits(graph, tokens, self._words, self._compute, "zeros as the gradient of the returned logits")
+        gradient = _logits(graph, tokens, self._words, self._compute, "gradient of the logits")
+        self._backward(gradient)
+        graph.drop(zeros)
         graph.tape.phase = phase
         return self._ends()
 
