@@ -58,7 +58,7 @@ class Body:
         full, window = self._masks(setting)
         bias = self._bias(first, setting)
         own = Scores(None, bias, False, self._attended, strided=bias is not None)
-        layer = EncoderLayer(self._plan.architecture, encoder.shape.layer, encoder.linears, setting, own)
+        layer = EncoderLayer(self._plan.architecture, encoder.shape.layer, encoder.linears, setting, own, share=self._share)
         groups = self._groups(layer, full, window, encoder.layers)
         last = self._played(first, hidden, groups, setting, tuple(b for b in (bias,) if b is not None))
         if encoder.decoder is None or encoder.shape.decoder is None:
@@ -86,7 +86,9 @@ class Body:
             self._kept.append(zeros)
         own = Scores(None, bias, True, self._attended, strided=bias is not None)
         cross = Scores(cross_mask, zeros, False, self._attended)
-        layer = EncoderLayer(plan.architecture, encoder.shape.decoder, encoder.decoder, setting, own, read, cross)
+        layer = EncoderLayer(
+            plan.architecture, encoder.shape.decoder, encoder.decoder, setting, own, read, cross, share=self._share,
+        )
         groups = self._groups(layer, own_mask, None, encoder.decoder_layers)
         shared = (read, *(tensor for tensor in (bias, zeros) if tensor is not None and tensor.needs_grad))
         self._read = read
@@ -131,18 +133,25 @@ class Body:
         width = embedding_width_of(a)
         dtype = next(weight.dtype for weight in self._plan.weights if weight.name == "embedding")
         size = (setting.batch, setting.length, width)
+        learns = self._plan.embeds_gradient and self._records
         hidden = graph.tensor(size, dtype, "embedded tokens")
-        hidden.needs_grad = self._plan.embeds_gradient and self._records
-        for what in (shape.token_types, shape.positions):
+        hidden.needs_grad = learns
+        variables: list[Tensor] = []
+        positions = (setting.batch if shape.positions_by_row else 1, setting.length, width)
+        for what, added_size in ((shape.token_types, size), (shape.positions, positions)):
             if what:
+                added = graph.tensor(added_size, dtype, "embedded positions", needs_grad=False)
                 total = add(graph, hidden, hidden, "embedded tokens and positions")
-                graph.drop(hidden)
+                variables += [added, hidden] if not variables else [added]
+                if len(variables) > 2:
+                    graph.drop(hidden)
                 hidden = total
         if shape.embedding_norm or shape.head == "head":
             made = norm(graph, setting, hidden, "layer", "embedding norm", width)
             graph.drop(hidden)
             hidden = made
         hidden = dropout(graph, hidden, self._share, "embedded tokens")
+        graph.drop(*variables)  # of the function that embeds
         wider = self._encoder.wider
         if wider is not None:
             made = linear(graph, setting, hidden, wider, wider.name)

@@ -11,7 +11,7 @@ from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES
 from vramlint.memory.encoders.attention import Scores, attend
 from vramlint.memory.encoders.model import Linears
-from vramlint.memory.encoders.shapes import LayerShape, activation_of, dropout_of
+from vramlint.memory.encoders.shapes import LayerShape, activation_of
 from vramlint.memory.linear import linear
 from vramlint.memory.operations import Setting, activation, add, cast, dropout, multiply, norm
 from vramlint.memory.parameters import Projection
@@ -20,11 +20,11 @@ from vramlint.memory.parameters import Projection
 class EncoderLayer:
     """One layer under a setting. `read` is the encoder's output for a decoder; `own` and `cross` say how scores are made."""
 
-    __slots__ = ("_a", "_cross", "_linears", "_own", "_read", "_setting", "_shape")
+    __slots__ = ("_a", "_cross", "_linears", "_own", "_read", "_setting", "_shape", "_share")
 
     def __init__(
         self, a: Architecture, shape: LayerShape, linears: Linears, setting: Setting, own: Scores,
-        read: Tensor | None = None, cross: Scores | None = None,
+        read: Tensor | None = None, cross: Scores | None = None, *, share: float = 0.0,
     ) -> None:
         self._a = a
         self._shape = shape
@@ -33,6 +33,7 @@ class EncoderLayer:
         self._own = own
         self._read = read
         self._cross = cross or Scores()
+        self._share = share
 
     def forward(self, graph: Graph, hidden: Tensor, mask: Tensor | None, name: str) -> Tensor:
         """The layer's output; takes over `hidden`. `mask` is that of its own attention."""
@@ -58,13 +59,13 @@ class EncoderLayer:
         inside = self._norm(graph, hidden, name) if self._shape.norm_first else graph.hold(hidden)
         made = part(inside)
         if drops:
-            made = dropout(graph, made, dropout_of(self._a), "output of a part of the layer")
+            made = dropout(graph, made, self._share, "output of a part of the layer")
         out = add(graph, hidden, made, "hidden states")
-        graph.drop(hidden, made)
         if self._shape.norm_first:
+            graph.drop(hidden, made)
             return out
         normed = self._norm(graph, out, name)
-        graph.drop(out)
+        graph.drop(out, made, hidden)  # variables until the function returns
         return normed
 
     def _norm(self, graph: Graph, hidden: Tensor, name: str) -> Tensor:
@@ -133,7 +134,7 @@ class EncoderLayer:
             inner = multiply(graph, active, up, "gated hidden states")
             graph.drop(active, up)
         if self._shape.drops_inside:
-            inner = dropout(graph, inner, dropout_of(self._a), "activated hidden states")
+            inner = dropout(graph, inner, self._share, "activated hidden states")
             inner = self._as_weight(graph, inner)
         if self._shape.drops_inside and setting.weight == "float16":
             setting = replace(setting, weight="float32")

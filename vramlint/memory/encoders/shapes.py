@@ -37,7 +37,7 @@ class LayerShape:
 class ModelShape:
     """A whole model: its layers, and what stands before and behind them.
 
-    `positions`: learned ones, to which `more` are added.
+    `positions`: learned ones, to which `more` are added; `positions_by_row`: each row looks up its own.
     `token_types`: an embedding for them. `embedding_norm`, `final_norm`: a norm ahead of the layers and behind each stack.
     `upcasts_loss`: the loss is computed on an fp32 copy of the logits (`ForMaskedLMLoss`), else on the logits themselves.
     `head`: names a row of encoder_heads.py.
@@ -46,6 +46,7 @@ class ModelShape:
     layer: LayerShape
     decoder: LayerShape | None = None
     positions: bool = True
+    positions_by_row: bool = False
     more: int = 0
     token_types: bool = False
     embedding_norm: bool = True
@@ -68,7 +69,7 @@ T5_LAYER = LayerShape(
     norm="rms", norm_first=True, bias=False, drops_inside=True, biased_scores=True, holds_inputs=True,
 )
 BERT = ModelShape(BERT_LAYER, token_types=True, head="pooled")
-ROBERTA = ModelShape(BERT_LAYER, token_types=True, head="dense")
+ROBERTA = ModelShape(BERT_LAYER, token_types=True, positions_by_row=True, head="dense")
 T5 = ModelShape(
     T5_LAYER,
     decoder=replace(
@@ -101,7 +102,7 @@ SHAPES: dict[str, ModelShape] = {
     "bart": ModelShape(
         BART_LAYER,
         decoder=replace(BART_LAYER, reads=tuple(f"encoder_attn.{name}" for name in ("q_proj", "k_proj", "v_proj", "out_proj"))),
-        more=2, head="biased",
+        positions_by_row=True, more=2, head="biased",
     ),
 }
 TASKS = ("masked-lm", "seq-cls", "token-cls")

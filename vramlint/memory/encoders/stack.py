@@ -78,11 +78,12 @@ class Stack:
         graph.recording = self._records
         before, begin, total = tape.alive(), len(tape.played), tape.current
         source, needs = hidden.block, hidden.needs_grad
-        if self._checkpointing:
-            graph.hold(hidden)
+        graph.hold(hidden)  # the model's own variable until the layer returns, and what a checkpoint keeps
         out = group.layer.forward(graph, hidden, group.mask, "layer")
         if self._checkpointing:
             out.needs_grad = needs or self._trained
+        else:
+            graph.drop(hidden)
         played = Played(group, graph, hidden, out)
         self._played.append(played)
         if group.times > 1:
