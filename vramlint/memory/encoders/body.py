@@ -231,7 +231,7 @@ class Body:
         for weight in plan.weights:
             if weight.name == "embedding":
                 own = gradient_of(tape, weight)
-                if tied and self._setting.autocast in (None, weight.dtype) and not (accumulates or self._has_gradient):
+                if tied and self._setting.autocast in (None, weight.dtype) and not self._has_gradient:
                     tape.free(gradient_of(tape, weight))  # the head's is added to in place only where it is a cast
                 if tied or self._has_gradient or accumulates:
                     tape.free(own)

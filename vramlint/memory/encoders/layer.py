@@ -20,7 +20,7 @@ from vramlint.memory.parameters import Projection
 class EncoderLayer:
     """One layer under a setting. `read` is the encoder's output for a decoder; `own` and `cross` say how scores are made."""
 
-    __slots__ = ("_a", "_cross", "_linears", "_own", "_read", "_setting", "_shape", "_share")
+    __slots__ = ("_a", "_cross", "_linears", "_own", "_read", "_setting", "_shape", "_share", "_variables")
 
     def __init__(
         self, a: Architecture, shape: LayerShape, linears: Linears, setting: Setting, own: Scores,
@@ -34,6 +34,7 @@ class EncoderLayer:
         self._read = read
         self._cross = cross or Scores()
         self._share = share
+        self._variables: list[Tensor] = []
 
     def forward(self, graph: Graph, hidden: Tensor, mask: Tensor | None, name: str) -> Tensor:
         """The layer's output; takes over `hidden`. `mask` is that of its own attention."""
@@ -65,7 +66,8 @@ class EncoderLayer:
             graph.drop(hidden, made)
             return out
         normed = self._norm(graph, out, name)
-        graph.drop(out, made, hidden)  # variables until the function returns
+        graph.drop(out, made, hidden, *self._variables)  # until the functions return
+        self._variables.clear()
         return normed
 
     def _norm(self, graph: Graph, hidden: Tensor, name: str) -> Tensor:
@@ -100,6 +102,8 @@ class EncoderLayer:
             graph.drop(*variables)
             variables = []
         out = linear(graph, setting, attended, output, f"{name}.{output.name}")
+        if self._shape.holds_wide:
+            self._variables.append(graph.hold(attended))
         graph.drop(attended, *variables, hidden)
         return out
 
@@ -139,6 +143,8 @@ class EncoderLayer:
         if self._shape.drops_inside and setting.weight == "float16":
             setting = replace(setting, weight="float32")
         out = linear(graph, setting, inner, last, f"{name}.{last.name}")
+        if self._shape.holds_wide:
+            self._variables.append(graph.hold(inner))
         graph.drop(inner, hidden)
         return out
 

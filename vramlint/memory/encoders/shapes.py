@@ -29,6 +29,8 @@ class LayerShape:
     drops_attended: bool = True
     drops_inside: bool = False
     biased_scores: bool = False
+    holds_wide: bool = False
+    """Whether what the last linear layer of a part reads is a variable until that part's norm is done (bert's modules)."""
     holds_inputs: bool = False
     """Whether queries, keys and values are variables of the function that runs the output projection too."""
 
@@ -57,7 +59,7 @@ class ModelShape:
 
 BERT_LAYER = LayerShape(
     attends=("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"),
-    feeds=("intermediate.dense", "output.dense"),
+    feeds=("intermediate.dense", "output.dense"), holds_wide=True,
 )
 BART_LAYER = LayerShape(
     attends=("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj"), feeds=("fc1", "fc2"),
