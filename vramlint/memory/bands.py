@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vramlint.memory.encoders.heads import VOCABULARIES
 from vramlint.memory.estimate import Assumption
 from vramlint.memory.own_loops import OWN_LOOPS
 from vramlint.memory.step_plan import Plan
@@ -46,6 +47,9 @@ def fragmentation_of(run: Run, plan: Plan, assumptions: list[Assumption]) -> flo
          "gradients of Conv1D layers leave more holes than are simulated"),
         (plan.pieces is not None and plan.pieces.returned and plan.setting.bits, 0.12, "loss_type",
          "logits in full beside a base in 4 bits leave more holes than are simulated"),
+        (plan.encoder is not None and plan.encoder.task in VOCABULARIES and plan.checkpointing and plan.accumulates
+         and plan.setting.trained, 0.24, "gradient_accumulation_steps",
+         "gradients that lie where an encoder's logits were leave more holes than are simulated"),
         (run.trainer in CLASSIFYING and plan.setting.attention == "math", 0.1, "trainer",
          "rewards over attention in full leave more holes than are simulated"),
     ):

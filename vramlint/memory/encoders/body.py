@@ -5,6 +5,7 @@ from __future__ import annotations
 from vramlint.dataclass import replace
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.encoders.attention import Scores
+from vramlint.memory.encoders.heads import VOCABULARIES
 from vramlint.memory.encoders.layer import EncoderLayer, scaled_norm
 from vramlint.memory.encoders.model import Encoder
 from vramlint.memory.encoders.shapes import attention_dropout_of, dropout_of, embedding_width_of
@@ -15,8 +16,6 @@ from vramlint.memory.operations import Setting, add, dropout, norm
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Tape
 
-VOCABULARIES = ("masked-lm", "seq2seq-lm")
-"""Tasks whose head is as large as the vocabulary, and the embedding's where they are tied."""
 GLOBAL_EVERY = 3
 """modernbert: every third layer sees everything, the others a window (`global_attn_every_n_layers`)."""
 

@@ -6,6 +6,9 @@ from vramlint.catalog import Architecture
 from vramlint.dataclass import dataclass
 from vramlint.memory.encoders.shapes import ModelShape, embedding_width_of
 
+VOCABULARIES = ("masked-lm", "seq2seq-lm")
+"""Tasks whose head is as large as the vocabulary, and the embedding's where they are tied."""
+
 
 @dataclass(frozen=True, slots=True)
 class Linear:

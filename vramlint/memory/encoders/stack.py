@@ -133,6 +133,7 @@ class Stack:
         if self._checkpointing:
             graph = Graph(self._tape)
             again = Tensor(None, source.shape, source.dtype, True)
+            graph.unpacks = True
             out = played.group.layer.forward(graph, again, played.group.mask, "layer")
             graph.drop(out)
         else:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES, promoted
-from vramlint.memory.encoders.body import VOCABULARIES, Body
+from vramlint.memory.encoders.body import Body
+from vramlint.memory.encoders.heads import VOCABULARIES
 from vramlint.memory.encoders.model import Encoder
 from vramlint.memory.encoders.shapes import dropout_of, embedding_width_of
 from vramlint.memory.layers import Everything
@@ -121,7 +122,8 @@ def _vocabulary(
     trained = setting.trained
     weights = (("head", size * BYTES[compute], size * BYTES[plan.head], 1),) if trained else ()
     saved = [tensor for tensor, needed in ((lower, trained), (weight, True)) if tensor is not None and needed]
-    graph.record(logits, (lower,), saved=tuple(saved), weights=weights, weights_first=True)
+    biased = encoder.task == "masked-lm"
+    graph.record(logits, (lower,), saved=tuple(saved), weights=weights, weights_first=not biased, sums=biased and trained)
     if lower is not source:
         graph.drop(lower)
     graph.drop(source)
