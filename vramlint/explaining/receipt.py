@@ -12,9 +12,11 @@ from vramlint.memory import Estimate, NoEstimate, estimate
 from vramlint.run import Run
 
 USUAL = Run()
+OWN_HEADS = (None, "causal-lm", "masked-lm", "seq2seq-lm")
 WEIGHTS = {
-    "method": 5.0, "trainer": 4.0, "gradient_checkpointing": 3.0, "use_liger_kernel": 3.0, "prepare_model_for_kbit_training": 2.0,
-    "activation_offloading": 2.0, "use_dora": 2.0, "reference_model": 2.0, "precompute_ref_log_probs": 1.0, "stack": 2.0,
+    "method": 5.0, "trainer": 4.0, "task": 4.0, "gradient_checkpointing": 3.0, "use_liger_kernel": 3.0,
+    "prepare_model_for_kbit_training": 2.0, "activation_offloading": 2.0, "use_dora": 2.0, "reference_model": 2.0,
+    "precompute_ref_log_probs": 1.0, "stack": 2.0,
     "attn_implementation": 1.5, "dtype": 1.5, "precision": 1.5, "loss_type": 1.5, "packing": 1.5, "padding_free": 1.5,
     "optim": 1.5, "padding": 1.0, "eval_strategy": 1.0, "gradient_accumulation_steps": 0.5, "lora_target_modules": 0.4,
     "lora_dropout": 0.4, "max_grad_norm": 0.3, "neftune_noise_alpha": 0.3, "bnb_4bit_use_double_quant": 0.2,
@@ -55,6 +57,7 @@ def _traits(value_of: Any, architecture: Architecture, stack: Mapping[str, str])
     four, eight, adapted = value_of("load_in_4bit"), value_of("load_in_8bit"), value_of("use_peft")
     traits = {key: value_of(key) for key in (*WEIGHTS, *PER_DOUBLING) if key not in ("method", "precision", "stack")}
     traits["method"] = "4-bit LoRA" if four and adapted else "8-bit LoRA" if eight and adapted else "LoRA" if adapted else "full"
+    traits["task"] = "the model's own" if traits["task"] in OWN_HEADS else traits["task"]
     traits["precision"] = "bf16" if value_of("bf16") else "fp16" if value_of("fp16") else "none"
     traits["dtype"] = architecture.dtype or "bfloat16" if traits["dtype"] == "auto" else traits["dtype"]
     traits["attn_implementation"] = traits["attn_implementation"] or "sdpa"

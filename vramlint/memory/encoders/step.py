@@ -122,8 +122,10 @@ def _vocabulary(
     trained = setting.trained
     weights = (("head", size * BYTES[compute], size * BYTES[plan.head], 1),) if trained else ()
     saved = [tensor for tensor, needed in ((lower, trained), (weight, True)) if tensor is not None and needed]
-    biased = encoder.task == "masked-lm"
-    graph.record(logits, (lower,), saved=tuple(saved), weights=weights, weights_first=not biased, sums=biased and trained)
+    has_bias = encoder.task == "masked-lm"
+    graph.record(
+        logits, (lower,), saved=tuple(saved), weights=weights, weights_first=not has_bias, sums=has_bias and trained,
+    )
     if lower is not source:
         graph.drop(lower)
     graph.drop(source)
