@@ -101,6 +101,15 @@ def test_dropout_cannot_be_had_with_lora_on_experts() -> None:
     assert isinstance(estimate(on_attention, architecture_of(row)), Estimate)
 
 
+def test_runs_that_end_in_an_error_have_no_number() -> None:
+    lines = (FOLDER / "experts.jsonl").read_text(encoding="utf-8").splitlines()
+    failed = [row for row in map(json.loads, lines) if row["measured"].get("error") == "AttributeError"]
+    assert len(failed) > 10
+    for row in failed:
+        refused = estimate(run_of(row), architecture_of(row), capability=(8, 0), replay=False)
+        assert isinstance(refused, NoEstimate), row
+
+
 def test_experts_before_transformers_5_give_no_number() -> None:
     row = a_row("mixtral", "full")
     assert isinstance(estimate(replace(run_of(row), stack={"transformers": "4.57.1"}), architecture_of(row)), NoEstimate)

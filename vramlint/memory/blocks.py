@@ -107,14 +107,15 @@ BLOCKS: dict[str, BlockShape] = {
     "qwen3_moe": replace(MIXTURE, qk_norm="head", experts=ExpertShape(adapts=AS_QWEN)),
     "olmoe": replace(MIXTURE, qk_norm="full", experts=ExpertShape(adapts=AS_QWEN)),
     "granitemoe": replace(MIXTURE, scaled_residual=True, scaled_embedding=True,
-                          experts=ExpertShape(router="chosen", scores="input")),
+                          experts=ExpertShape(router="chosen", scores="input", counted=False)),
     "deepseek_v3": replace(MIXTURE, latent=True, names=SHARED_NAMES[4:],
                            experts=ExpertShape(router="sigmoid", shared="plain", adapts=AS_QWEN)),
     "deepseek_v2": replace(MIXTURE, latent=True, names=SHARED_NAMES[4:],
                            experts=ExpertShape(router="wide", shared="plain", scores="float32", adapts=AS_QWEN)),
     "glm4_moe": replace(MIXTURE, partial_rope=True, names=SHARED_NAMES,
                         experts=ExpertShape(router="sigmoid", shared="plain", adapts=AS_QWEN)),
-    "phimoe": replace(MIXTURE, norm="layer", lm_head_bias=True, experts=ExpertShape(router="mixer", scores="autocast")),
+    "phimoe": replace(MIXTURE, norm="layer", lm_head_bias=True,
+                      experts=ExpertShape(router="mixer", scores="autocast", counted=False)),
 }
 
 

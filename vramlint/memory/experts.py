@@ -17,12 +17,14 @@ class ExpertShape:
     (added after the others).
     `adapts`: the names under which peft 0.21 puts LoRA on the fused parameters (utils/transformers_weight_conversion.py,
     `_MOE_TARGET_MODULE_MAPPING`): router, gate and up projection, down projection; empty where it does not.
+    `counted`: whether the config says under `num_experts` how many there are, which TRL's fused head asks it for.
     """
 
     router: str = "softmax"
     scores: str = "own"
     shared: str = ""
     adapts: tuple[str, ...] = ()
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

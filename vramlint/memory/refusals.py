@@ -110,6 +110,12 @@ def _experts_refusal(run: Run, a: Architecture, block: BlockShape) -> NoEstimate
     """What cannot run, or is not simulated, where layers have experts."""
     if "experts-apart" in library_facts(run.stack, a.model_type):
         return NoEstimate("experts are not simulated for transformers before 5.0 yet", ("model_name_or_path",))
+    fused = run.trainer in SCORING or (run.trainer == "trl-sft" and run.loss_type in (None, "nll", "chunked_nll"))
+    if fused and block.experts is not None and not block.experts.counted:
+        return NoEstimate(
+            f"TRL's fused head asks the config of {a.model_type} for num_experts, which it has not: the run ends in an error",
+            ("trainer", "loss_type"),
+        )
     experts = routed_experts(a, block, run)
     if not run.use_peft or experts is None:
         return None
