@@ -80,6 +80,16 @@ DEFAULTS: dict[str, Any] = {
     "completion": 128,
     "num_iterations": 1,
     "steps_per_generation": None,
+    # several cards: what the first of `processes` holds (lab/sharding.py)
+    "processes": 1,
+    "parallel": "ddp",  # ddp | fsdp1 | fsdp2 | zero1 | zero2 | zero3
+    "bucket_mb": None,  # ddp_bucket_cap_mb
+    "reshard": True,  # FSDP's reshard_after_forward
+    "reduce_bucket": None,  # DeepSpeed's reduce_bucket_size; None: its own default, and so below
+    "allgather_bucket": None,
+    "overlap_comm": None,
+    "offload_optimizer": False,
+    "offload_param": False,
     # search
     "capacity": False,  # also find the least device memory in which the run passes
 }

@@ -83,8 +83,26 @@ def run_of(case: Mapping[str, Any]) -> Run:
         num_generations=int(c["num_generations"]) if trainer == "trl-grpo" else None,
         num_iterations=int(c["num_iterations"]),
         steps_per_generation=c["steps_per_generation"],
+        **sharing_of(c),
         stack=MappingProxyType({} if c["stack"] == "2026-11" else dict(p.split() for p in STACKS[c["stack"]].split(", "))),
     )
+
+
+def sharing_of(case: Mapping[str, Any]) -> dict[str, Any]:
+    """How the case's run is shared out over several cards."""
+    kind = str(case["parallel"])
+    if int(case["processes"]) == 1:
+        return {}
+    found: dict[str, Any] = {"num_processes": int(case["processes"])}
+    if kind.startswith("fsdp"):
+        found |= {"fsdp": "full_shard", "fsdp_version": int(kind[-1]), "fsdp_offload": bool(case["offload_param"])}
+        found["fsdp_reshard_after_forward"] = bool(case["reshard"])
+    if kind.startswith("zero"):
+        found |= {"zero_stage": int(kind[-1]), "deepspeed": "case.json", "zero_overlap_comm": case["overlap_comm"]}
+        found |= {"offload_optimizer": bool(case["offload_optimizer"]), "offload_param": bool(case["offload_param"])}
+        found["zero_reduce_bucket_size"] = int(case["reduce_bucket"] or 500_000_000)
+        found["zero_allgather_bucket_size"] = int(case["allgather_bucket"] or 500_000_000)
+    return found
 
 
 def architecture_of(case: Mapping[str, Any]) -> Architecture:

@@ -297,6 +297,29 @@ def least() -> Iterator[Case]:
         yield {**case, "capacity": True}
 
 
+def sharded() -> Iterator[Case]:
+    """What one of several cards holds: DDP, FSDP2, ZeRO 2 and 1, three small models."""
+    cards = {"qwen2.5-0.5b": 4, "llama-3.2-1b": 8, "tinyllama-1.1b": 2}
+    plain: list[Case] = [
+        {"batch": 1, "seq": 512}, {"batch": 4, "seq": 1024}, {"batch": 2, "checkpointing": False},
+        {"method": "lora", "batch": 4, "seq": 1024}, {"grad_accum": 2}, {"batch": 2, "weights": "float32"},
+        {"batch": 2, "seq": 1024, "trainer": "sft"},
+    ]
+    own: dict[str, list[Case]] = {
+        "ddp": [{"method": "qlora"}],
+        "fsdp2": [{"reshard": False}, {"offload_param": True}, {"arch": "tinyllama-1.1b", "capacity": True}],
+        "zero2": [{"reduce_bucket": 50_000_000}, {"overlap_comm": True}, {"offload_optimizer": True}],
+    }
+    own["zero2"].append({"arch": "tinyllama-1.1b", "reduce_bucket": 200_000_000})
+    own["zero1"] = own["zero2"]
+    for kind, more in own.items():
+        for arch, processes in cards.items():
+            yield from ({"capability": "8.0", "parallel": kind, "arch": arch, "processes": processes, **one} for one in plain)
+        wide: list[Case] = [{"liger": True, "processes": 8}, {"optim": "adamw_torch", "processes": 16}, *more]
+        for one in wide:
+            yield {"capability": "8.0", "parallel": kind, "arch": "qwen2.5-0.5b", "processes": 4, "batch": 2, **one}
+
+
 LISTS: dict[str, Callable[[], Iterator[Case]]] = {
     "decoders": decoders,
     "optimizers": optimizers,
@@ -311,6 +334,7 @@ LISTS: dict[str, Callable[[], Iterator[Case]]] = {
     "mixtures": mixtures,
     "encoders": encoders,
     "least": least,
+    "sharded": sharded,
 }
 
 

@@ -15,6 +15,7 @@ import torch
 import transformers
 
 from lab.case import architecture_fields
+from lab.sharding import SHARDED
 
 AUTO_CLASSES = {
     "causal-lm": "AutoModelForCausalLM",
@@ -59,7 +60,7 @@ def build(case: Mapping[str, Any]) -> Any:
     model.tie_weights()
     filled: dict[int, Any] = {}
     for module in model.modules():
-        fill(module, filled)
+        fill(module, filled, "cpu" if case["processes"] > 1 and case["parallel"] in SHARDED else "cuda")
     model.tie_weights()
     as_loaded(model, case)
     gc.collect()
@@ -83,18 +84,19 @@ def as_loaded(model: Any, case: Mapping[str, Any]) -> None:
                 module.float()
 
 
-def fill(module: Any, known: dict[int, Any]) -> None:
+def fill(module: Any, known: dict[int, Any], device: str = "cuda") -> None:
     """Put the module's own tensors on the device; what it shares with one of `known`, by the identity of the empty one, once."""
     for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
         if tensor.device.type != "meta":
             if tensor.device.type == "cpu" and name in module._buffers:  # noqa: SLF001 — a buffer has no public setter
-                module._buffers[name] = tensor.to("cuda")  # noqa: SLF001
+                module._buffers[name] = tensor.to(device)  # noqa: SLF001
             continue
         if id(tensor) in known:
             setattr(module, name, known[id(tensor)][1])
             continue
-        filled = torch.zeros_like(tensor, device="cuda")
-        if filled.is_floating_point():
+        # What waits on the host is never looked at: memory that nobody writes to takes none.
+        filled = torch.zeros_like(tensor, device=device) if device == "cuda" else torch.empty_like(tensor, device=device)
+        if filled.is_floating_point() and device == "cuda":
             filled.normal_(std=0.02)  # a real card's MoE routers need numbers that differ
         if isinstance(tensor, torch.nn.Parameter):
             parameter = torch.nn.Parameter(filled, requires_grad=tensor.requires_grad)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import transformers
 
-from lab import phantom_answers
+from lab import phantom_answers, sharding
 from lab.loading import adapt, build
 from lab.trainers import make_trainer
 
@@ -23,6 +23,7 @@ LIBRARIES = (
     "bitsandbytes",
     "liger-kernel",
     "accelerate",
+    "deepspeed",
     "torchao",
     "galore-torch",
     "apollo-torch",
@@ -85,6 +86,7 @@ def once(
     if torch.cuda.get_device_name(0) == "Phantom GPU":
         phantom_answers.give(case)
         torch.backends.cudnn.enabled = False  # convolutions would call a stub
+    sharding.start(case)
     transformers.set_seed(42)
     model = adapt(build(case), case)
     gc.collect()

@@ -10,6 +10,7 @@ from typing import Any
 import datasets
 import transformers
 
+from lab import sharding
 from lab.loading import build, head_of
 
 MASKED_AT_END = 8
@@ -35,6 +36,8 @@ def arguments(case: Mapping[str, Any], cls: type, **more: Any) -> Any:
         }
     if case["trainer"] == "hf" or case["trainer"] == "sft":
         optional["label_smoothing_factor"] = case["label_smoothing"] or None
+    if case["processes"] > 1:
+        optional |= sharding.arguments(case)
     given = {key: value for key, value in optional.items() if value is not None}
     return cls(
         output_dir=os.path.join(tempfile.gettempdir(), "measure-out"),
@@ -85,7 +88,7 @@ def plain_rows(case: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
 
 def make_trainer(model: Any, case: Mapping[str, Any]) -> Any:
     """The trainer, its data sets and, where it has one, its reference model."""
-    count = case["batch"] * case["grad_accum"] * case["steps"]
+    count = case["batch"] * case["grad_accum"] * case["steps"] * case["processes"]  # each card takes its share
     if case["trainer"] == "hf":
         evaluation = plain_rows(case, case["eval_rows"]) if case["eval_batch"] else None
         return transformers.Trainer(

@@ -138,7 +138,8 @@ def simulate(
 
 def numbers_of(subject: Subject, target: Target | None) -> Numbers:
     """Every candidate simulated; the one that needs most speaks, or the first without a number."""
-    runs = [on_card(run, subject.recognised.asks_card, target) for run in subject.runs]
+    asks = subject.recognised.asks_card
+    runs = [_shared(on_card(run, asks, target), subject.recognised, target) for run in subject.runs]
     candidates = tuple(Candidate(run, _simulated(run, subject, target)) for run in runs)
     missing = [c for c in candidates if isinstance(c.estimate, NoEstimate)]
     if missing:
@@ -168,6 +169,18 @@ def _simulated(run: Run, subject: Subject, target: Target | None) -> Estimate | 
         if origin.kind == "inferred" and origin.why != "stated":
             return replace(result, why=f"{result.why} ({origin.why})")
     return result
+
+
+def _shared(run: Run, recognised: Recognised, target: Target | None) -> Run:
+    """The run on all cards of the target, one process each, where nothing says on how many it is trained."""
+    origin = recognised.origins.get("num_processes")
+    is_open = "num_processes" in run.unknown or origin is None or origin.kind == "default"
+    if target is None or target.gpu_count == 1 or not is_open:
+        return run
+    if "num_processes" not in run.unknown and not run.trainer.startswith(("transformers", "trl-")):
+        return run  # a recipe for one card
+    unknown = {key: why for key, why in run.unknown.items() if key != "num_processes"}
+    return replace(run, num_processes=target.gpu_count, unknown=unknown)
 
 
 def _need(candidate: Candidate) -> int:

@@ -99,6 +99,12 @@ def _assumptions_of(subject: Subject, numbers: Numbers) -> list[Record]:
     else:
         why = "no lock, requirements or environment file says which library versions: the current ones are assumed"
         found.append({"key": "stack", "value": "current", "why": why})
+    origin = subject.recognised.origins.get("num_processes")
+    if numbers.target is not None and numbers.target.gpu_count > 1 and (origin is None or origin.kind == "default"):
+        found.append({
+            "key": "num_processes", "value": str(numbers.worst.run.num_processes),
+            "why": f"{numbers.target.name}: one process on each of its cards",
+        })
     if isinstance(subject.model, FoundModel) and subject.model.assumed:
         found.append({"key": "model_name_or_path", "value": subject.model.name, "why": subject.model.assumed})
     if isinstance(numbers.worst.estimate, Estimate):

@@ -178,3 +178,14 @@ def test_fewer_adapters_are_those_that_peft_makes_unless_told() -> None:
     assert move.changes == (Change("lora_target_modules", ("query_key_value",)),)
     named = Run(use_peft=True, lora_target_modules=("query_key_value",))
     assert not [m for m in moves_for(named, allowed) if m.axis == "targets"]
+
+
+def test_sharding_is_a_move_where_several_cards_train_alike() -> None:
+    run = Run(num_processes=8, bf16=True)
+    (move,) = [move for move in moves_for(run, Allowed()) if move.axis == "sharding"]
+    assert (move.safety, [change.key for change in move.changes]) == (Safety.UNSAFE, ["fsdp"])
+    for other in (
+        Run(), Run(num_processes=8, deepspeed="z.json"), Run(num_processes=8, fsdp="full_shard"),
+        Run(num_processes=8, optim="adamw_bnb_8bit"), Run(num_processes=8, trainer="trl-dpo"),
+    ):
+        assert not [move for move in moves_for(other, Allowed()) if move.axis == "sharding"]

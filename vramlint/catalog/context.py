@@ -18,3 +18,14 @@ rest at 210 to 521 MiB on RTX A4000 … L40 (median 412; for instance VGGT-Long 
 def context_for(capability: tuple[int, int]) -> tuple[int, int, int]:
     """Bytes outside the allocator (low, typical, high) on a card of this compute capability."""
     return next(sizes for least, sizes in BY_CAPABILITY if capability >= least)
+
+
+def communicator_for(cards: int) -> tuple[int, int, int]:
+    """Bytes that NCCL keeps outside the allocator (low, typical, high) in a process that trains with others.
+
+    544 MB for two A100 with NVLink and 688 MB for more (NVIDIA/nccl issue 964), up to 1.6 GB (issue 864); less over PCIe, where
+    there are fewer channels.
+    """
+    if cards < 2:
+        return 0, 0, 0
+    return 100 * MIB, (544 if cards == 2 else 688) * MIB, 1600 * MIB

@@ -51,6 +51,11 @@ class Settlement:
         """Mark a key as unknown."""
         self.unknown.setdefault(key, why)
 
+    def doubt_unless_said(self, key: str, why: str) -> None:
+        """Mark a key as unknown that nobody says; a default is no answer."""
+        if not self.said.is_said(key) and key not in self.origins:
+            self.doubt(key, why)
+
     def note(self, text: str) -> None:
         """Say an assumption once."""
         if text not in self.notes:

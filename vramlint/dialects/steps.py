@@ -63,6 +63,11 @@ def sharding(it: Settlement) -> None:
             it.doubt(key, f"it stands in the DeepSpeed file {deepspeed}")
     if isinstance(fsdp, str) and "offload" in fsdp:
         it.infer("fsdp_offload", True, "fsdp says offload")
+    if isinstance(fsdp, str) and "shard_grad_op" in fsdp:
+        it.infer("fsdp_reshard_after_forward", False, "fsdp says shard_grad_op")
+    if deepspeed or fsdp or it.values["zero_stage"]:
+        why = "the launch says on how many cards: state num_processes, or name a target that has several"
+        it.doubt_unless_said("num_processes", why)
 
 
 def turned_on(it: Settlement, why: str, reentrant_value: object) -> None:

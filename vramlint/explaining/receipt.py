@@ -14,6 +14,7 @@ from vramlint.run import Run
 USUAL = Run()
 OWN_HEADS = (None, "causal-lm", "masked-lm", "seq2seq-lm")
 WEIGHTS = {
+    "sharing": 6.0,
     "method": 5.0, "trainer": 4.0, "task": 4.0, "gradient_checkpointing": 3.0, "use_liger_kernel": 3.0,
     "prepare_model_for_kbit_training": 2.0, "activation_offloading": 2.0, "use_dora": 2.0, "reference_model": 2.0,
     "precompute_ref_log_probs": 1.0, "stack": 2.0,
@@ -23,7 +24,9 @@ WEIGHTS = {
     "bnb_4bit_quant_type": 0.1, "use_rslora": 0.1,
 }
 """How far apart two runs are that differ in a thing: what changes most of the step weighs most."""
-PER_DOUBLING = {"per_device_train_batch_size": 0.3, "max_length": 0.3, "lora_r": 0.2, "num_generations": 0.3}
+PER_DOUBLING = {
+    "per_device_train_batch_size": 0.3, "max_length": 0.3, "lora_r": 0.2, "num_generations": 0.3, "num_processes": 0.2,
+}
 ANOTHER_MODEL, ANOTHER_TYPE, ANOTHER_CARD, OTHER_KERNELS, WITHOUT_CAPACITY = 0.6, 2.5, 0.2, 2.0, 0.3
 ADAPTER_KEYS = {"lora_r", "lora_target_modules", "lora_dropout", "use_dora", "use_rslora"}
 FOUR_BIT_KEYS = {"bnb_4bit_use_double_quant", "bnb_4bit_quant_type"}
@@ -55,7 +58,8 @@ def receipt_of(run: Run, architecture: Architecture, capability: tuple[int, int]
 def _traits(value_of: Any, architecture: Architecture, stack: Mapping[str, str]) -> Traits:
     """What of a run is compared, words of the same meaning made one."""
     four, eight, adapted = value_of("load_in_4bit"), value_of("load_in_8bit"), value_of("use_peft")
-    traits = {key: value_of(key) for key in (*WEIGHTS, *PER_DOUBLING) if key not in ("method", "precision", "stack")}
+    traits = {key: value_of(key) for key in (*WEIGHTS, *PER_DOUBLING) if key not in ("sharing", "method", "precision", "stack")}
+    traits["sharing"] = _sharing(value_of("num_processes"), value_of("fsdp"), value_of("zero_stage"))
     traits["method"] = "4-bit LoRA" if four and adapted else "8-bit LoRA" if eight and adapted else "LoRA" if adapted else "full"
     traits["task"] = "the model's own" if traits["task"] in OWN_HEADS else traits["task"]
     traits["precision"] = "bf16" if value_of("bf16") else "fp16" if value_of("fp16") else "none"
@@ -72,6 +76,11 @@ def _traits(value_of: Any, architecture: Architecture, stack: Mapping[str, str])
     if not four:
         traits |= dict.fromkeys(FOUR_BIT_KEYS)
     return traits
+
+
+def _sharing(cards: int, fsdp: str | None, stage: int) -> str:
+    """How cards share the model."""
+    return "FSDP" if fsdp else f"ZeRO {stage}" if stage else "DDP" if cards > 1 else "one card"
 
 
 def _older(stack: Mapping[str, str]) -> str:

@@ -29,6 +29,7 @@ def spread_of(run: Run, plan: Plan, assumptions: list[Assumption]) -> tuple[floa
         (plan.setting.attention == "eager", 0.002, 0.006, "attn_implementation", "eager attention differs between architectures"),
         (plan.optimizer.blockwise or plan.optimizer.paged, 0.002, 0.008, "optim", "its states are kept in pieces of its own"),
         (plan.offloads, 0.08, 0.03, "activation_offloading", "what is still being copied depends on the machine"),
+        (plan.sharding is not None, 0.01, 0.02, "num_processes", "several cards are simulated from few measured runs"),
         (bool(run.stack), 0.004, 0.02, "stack", "older versions are simulated from fewer measured runs"),
     ):
         if applies:

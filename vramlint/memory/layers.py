@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES
+from vramlint.memory.exchange import Exchange
 from vramlint.memory.layer import Layer
 from vramlint.memory.parameters import Weight
 from vramlint.memory.pieces import PIECES
@@ -50,10 +51,11 @@ class Layers:
 
     def __init__(
         self, plan: Plan, tape: Tape, masks: list[Tensor], *, records: bool = True,
-        uses: Callable[[str, Block, int], bool] | None = None,
+        uses: Callable[[str, Block, int], bool] | None = None, exchange: Exchange | None = None,
     ) -> None:
         self._plan = plan
         self._uses = uses
+        self._exchange = exchange or Exchange()
         self._checkpointing = plan.checkpointing and records
         self._records = records and not plan.checkpointing
         self._tape = tape
@@ -86,6 +88,7 @@ class Layers:
         graph.recording = self._records
         graph.keeps_beside = self._checkpointing and self._plan.keeps_inputs
         before, begin, total = tape.alive(), len(tape.played), tape.current
+        gathered = self._exchange.enter()
         source = hidden.block
         needs = hidden.needs_grad
         played.source = hidden
@@ -96,6 +99,7 @@ class Layers:
         if self._checkpointing:
             out.needs_grad = needs or self._plan.setting.trained
         played.graph, played.out = graph, out
+        self._exchange.leave(gathered)
         if played.between:
             after = tape.alive()
             created = [block for key, block in after.items() if key not in before]
@@ -123,10 +127,12 @@ class Layers:
         tape = self._tape
         tape.phase = "backward of the layers"
         received: Tensor | None = gradient
-        for played in reversed(self._played):
+        for position, played in reversed(list(enumerate(self._played))):
             before, begin = tape.alive(), len(tape.played)
             coming = received.block if received is not None else None
+            gathered = self._exchange.enter_backward(position)
             received = self._backward_one(played, received, accumulates)
+            self._exchange.leave_backward(position, gathered, before)
             if played.between:
                 going = received.block if received is not None else None
                 tape.like(begin, played.between, coming, going, played.span)

@@ -9,6 +9,7 @@ from vramlint.memory.inventory import END_MODULES
 from vramlint.memory.optimizer_refusals import optimizer_refused
 from vramlint.memory.own_loops import OWN_LOOPS, refused_by
 from vramlint.memory.parameters import lora_targets, projections_of, routed_experts
+from vramlint.memory.sharing import refusal_of_sharing
 from vramlint.memory.trainers import SCORING, TRAINERS, classifies
 from vramlint.run import Run
 
@@ -46,6 +47,9 @@ def refusal_of(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimat
         return NoEstimate(f"{a.model_type} is not simulated under this head yet ({run.task})", ("task",))
     if a.learned_positions and (run.max_length or 0) > a.learned_positions:
         return beyond_positions(run, a.learned_positions)
+    shared = refusal_of_sharing(run, has_experts=block.experts is not None)
+    if shared is not None:
+        return shared
     if block.experts is not None:
         return _experts_refusal(run, a, block)
     if run.use_peft and not any(p.adapted for p in projections_of(a, block, run)):
@@ -86,8 +90,6 @@ def common_refusal_of(run: Run, a: Architecture) -> NoEstimate | None:
     adapter = _adapter_refused(run)
     if adapter is not None:
         return adapter
-    if run.num_processes > 1 or run.zero_stage or run.deepspeed or run.fsdp or run.tensor_parallel_size > 1:
-        return NoEstimate("runs on several GPUs are not simulated yet", ("deepspeed", "num_processes"))
     if (run.load_in_4bit or run.load_in_8bit) and not run.use_peft:
         return NoEstimate("a quantised base cannot be trained without adapters", ("use_peft", "load_in_4bit"))
     return None

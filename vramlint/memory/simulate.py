@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vramlint.catalog import Architecture, context_for, library_facts
+from vramlint.catalog import Architecture, communicator_for, context_for, library_facts
 from vramlint.dataclass import replace
 from vramlint.memory.bands import SMALL_THINGS, fragmentation_of, spread_of
 from vramlint.memory.blocks import BlockShape, block_of
@@ -22,6 +22,7 @@ from vramlint.memory.optimizers import optimizer_of
 from vramlint.memory.own_loops import OWN_LOOPS, block_under, left_plain, under_own_loop, untied
 from vramlint.memory.parameters import Weight
 from vramlint.memory.refusals import refusal_of
+from vramlint.memory.sharding import sharding_of
 from vramlint.memory.stacks import stacks_of
 from vramlint.memory.step import play
 from vramlint.memory.step_plan import Plan
@@ -106,6 +107,9 @@ def _plan(
         run = replace(run, load_in_4bit=False, load_in_8bit=False)
         why = f"bitsandbytes leaves the linear layers of {a.model_type}, which are of a class of their own, as they are"
         assumptions.append(Assumption("load_in_4bit", "no effect", why))
+    sharding = sharding_of(run, a.hidden_size)
+    if sharding is not None and sharding.kind != "ddp" and sharding.mixed:
+        dtype = adapter = sharding.mixed  # FSDP gathers in it, DeepSpeed turns the model to it
     stacks = left_plain(run, a, stacks_of(run, a, block))
     weights = tuple(inventory(a, block, stacks, run, dtype, adapter))
     weights = weights_of(run, a, course, weights)
@@ -154,7 +158,7 @@ def _plan(
         runs_ahead=not run.use_reentrant,
         keeps_inputs=bits == 8 and not run.use_reentrant, offloads=run.activation_offloading,
         head=next((weight.dtype for weight in weights if weight.name == "head"), outer),
-        workspace=_workspace(capability),
+        workspace=_workspace(capability), sharding=sharding,
     )
 
 
@@ -204,8 +208,16 @@ def _estimate_of(
     below, above = spread_of(run, plan, assumptions)
     low, high = int(allocated * (1 - below)) - SMALL_THINGS, int(allocated * (1 + above)) + SMALL_THINGS
     live = Band(low, allocated, high)
-    needs = required_of(found, live, fragmentation_of(run, plan, assumptions))
-    context = Band(*context_for(capability))
+    # What FSDP gathers has streams, and so segments, of its own, and DeepSpeed's buffers come and go: the replay knows neither.
+    knows = plan.sharding is None or plan.sharding.kind == "ddp"
+    needs = required_of(found if knows else None, live, fragmentation_of(run, plan, assumptions))
+    context = Band(*(
+        own + sent for own, sent in zip(context_for(capability), communicator_for(run.num_processes), strict=True)
+    ))
+    if plan.sharding is not None:
+        assumptions.append(Assumption(
+            "num_processes", str(run.num_processes), "NCCL's buffers outside the allocator depend on how the cards are joined",
+        ))
     device = Band(needs.low + context.low, needs.typical + context.typical, needs.high + context.high)
     paged = sum(
         plan.optimizer.states * max(plan.optimizer.state_bytes, 1) * weight.elements * weight.count

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from vramlint.dataclass import replace
 from vramlint.memory.autograd import Graph, Tensor
+from vramlint.memory.dtypes import BYTES
 from vramlint.memory.encoders import step as encoders
 from vramlint.memory.evaluation import evaluate
+from vramlint.memory.exchange import exchange_of
 from vramlint.memory.forward_only import embedded, generate, score
 from vramlint.memory.layers import Layers, gradient_of
 from vramlint.memory.loss import Leave, loss_in_chunks, loss_in_full, loss_of_trl, loss_smoothed
@@ -13,17 +15,20 @@ from vramlint.memory.operations import dropout, norm
 from vramlint.memory.optimizer_states import states_of
 from vramlint.memory.parameters import Weight
 from vramlint.memory.pieces import held_over, loss_in_pieces
+from vramlint.memory.sharding import Sharding, bytes_of
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Tape
 from vramlint.memory.trainers import CLASSIFIER, FULL, FUSED, IN_PLACE, LIGER, SMOOTHED
 from vramlint.memory.updates import step as update
 from vramlint.memory.used_gradients import UsedGradients
 
+BUCKETS = "DDP's buckets of gradients"
+
 
 def play(plan: Plan) -> Tape:
     """The tape of the second step, in which everything that stays is there."""
     tape = Tape()
-    for weight in plan.weights:
+    for weight in plan.weights if plan.sharding is None else plan.sharding.stored(plan.weights):
         tape.allocate(
             weight.size, weight.role, _named(weight), weight.shape,
             "4 bits" if weight.quantized == 4 else weight.dtype, weight.count,
@@ -31,13 +36,15 @@ def play(plan: Plan) -> Tape:
     for what, size, count in plan.buffers:
         tape.allocate(size, "weights", what, count=count)
     trained = [weight for weight in plan.weights if weight.trained]
+    if plan.sharding is not None:
+        trained = _share(plan, plan.sharding, tape)
     for weight in trained:
         for size in states_of(plan.optimizer, weight, plan.architecture.model_type):
             tape.allocate(size, "optimizer", "optimizer state", weight.shape, weight.dtype, weight.count)
     tape.allocate(plan.workspace, "workspace", "cuBLAS workspaces", count=2)
     accumulated: list[Block] = []
-    if plan.accumulates:
-        accumulated = [gradient_of(tape, weight) for weight in trained]
+    if plan.accumulates and (plan.sharding is None or plan.sharding.keeps_gradients):
+        accumulated = [gradient_of(tape, weight) for weight in plan.weights if weight.trained]
     if plan.encoder is not None:
         encoders.micro_step(plan, plan.encoder, tape, accumulated)
     else:
@@ -49,6 +56,17 @@ def play(plan: Plan) -> Tape:
     return tape
 
 
+def _share(plan: Plan, sharding: Sharding, tape: Tape) -> list[Weight]:
+    """What stays on a card for training with others; gives what its optimizer updates."""
+    stepped = sharding.stepped(plan.weights)
+    if sharding.kind == "ddp":
+        tape.allocate(bytes_of(weight for weight in plan.weights if weight.trained), "gradients", BUCKETS)
+    elif sharding.kind == "zero":
+        for weight in stepped:
+            tape.allocate(weight.size, "weights", "fp32 copy of a part of all parameters", weight.shape, weight.dtype)
+    return stepped
+
+
 def _named(weight: Weight) -> str:
     return f"{weight.name}" if weight.role == "weights" else f"adapter {weight.name}"
 
@@ -56,11 +74,21 @@ def _named(weight: Weight) -> str:
 def _optimize(plan: Plan, tape: Tape, trained: list[Weight]) -> None:
     tape.phase = "optimizer step"
     for block in list(tape.alive().values()):
-        if block.part == "gradients":
+        if block.part == "gradients" and block.what != BUCKETS:
             tape.free(block)
+    if plan.sharding is not None and plan.sharding.kind == "zero":
+        _flatten(plan.sharding, tape, trained)
     gradients = {} if plan.optimizer.in_backward else {id(weight): gradient_of(tape, weight) for weight in trained}
     update(tape, plan.optimizer, gradients, trained, plan.architecture.model_type)
     tape.free_all(gradients.values())
+
+
+def _flatten(sharding: Sharding, tape: Tape, trained: list[Weight]) -> None:
+    """DeepSpeed makes one fp32 gradient of those that it kept, by way of a flat copy of them (stage_1_and_2.py, step)."""
+    for weight in trained:
+        size = weight.elements * BYTES[sharding.mixed or "float32"]
+        kept = [tape.allocate(size, "gradients", what) for what in ("a part of the gradients", "the same, flat")]
+        tape.free_all([*kept, gradient_of(tape, weight)])
 
 
 def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
@@ -68,16 +96,20 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     setting, a = plan.setting, plan.architecture
     tape.phase = "forward"
     _prepare(plan, tape, accumulated=bool(accumulated))
+    exchange = exchange_of(plan, tape)
+    accumulated = accumulated or exchange.accumulated()
     used = UsedGradients(plan, tape) if plan.optimizer.in_backward else None
     graph = Graph(tape, used.take if used else None)
+    exchange.begin()
     compute = setting.autocast or plan.head
     held = held_over(graph, setting, plan.pieces, a.vocab_size, compute) if plan.pieces is not None else []
     hidden, masks, given = embedded(plan, graph)
     hidden.needs_grad = plan.embeds_gradient
     hidden = dropout(graph, hidden, float(str(a.extra.get("embd_pdrop") or 0)), "embedded tokens")
     hidden.needs_grad = plan.embeds_gradient
-    outer = Layers(plan, tape, masks, uses=used.take if used else None)
+    outer = Layers(plan, tape, masks, uses=used.take if used else None, exchange=exchange)
     hidden = outer.forward(hidden)
+    exchange.behind()
     last = hidden
     normed = norm(graph, setting, hidden, plan.block.norm, "final norm", a.hidden_size)
     graph.drop(hidden, given)
@@ -85,6 +117,7 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     def leave() -> None:
         """The model's forward has returned: what the trainer runs before the backward comes here."""
         outer.end_autocast()
+        exchange.forwarded()
         graph.drop(*held)
         if plan.loss in (FUSED, LIGER):
             graph.drop(normed)
@@ -100,11 +133,13 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
         graph.gradients = dict.fromkeys(there, accumulated[0])
     gradients = graph.backward(output, gradient)
     graph.end_autocast()
+    exchange.headed()
     received = gradients.get(id(last))
     if received is not None:
         outer.backward(received, bool(accumulated), graph.gradients.get("head"))
     if used is not None:
         used.finish()
+    exchange.finish()
     graph.drop(*masks)
 
 

@@ -10,6 +10,7 @@ from vramlint.memory.operations import Setting
 from vramlint.memory.optimizers import Optimizer
 from vramlint.memory.parameters import Weight
 from vramlint.memory.pieces import Pieces
+from vramlint.memory.sharding import Sharding
 from vramlint.memory.stacks import Stack
 from vramlint.memory.trainers import WHOLE, Course
 
@@ -38,6 +39,8 @@ class Plan:
     """Whether 8-bit layers keep their inputs beside what a checkpoint intercepts."""
     course: Course = WHOLE
     """What the trainer runs around the forward pass that is trained on."""
+    sharding: Sharding | None = None
+    """How several cards share the model; None on one."""
     evaluation: tuple[int, int, str] | None = None
     """Of an eval batch: rows and length as the model sees them, and how its loss is computed."""
     encoder: Encoder | None = None

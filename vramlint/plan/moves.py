@@ -45,6 +45,7 @@ class Move:
 
 
 TRL = "trl-"
+PLAIN_OPTIMIZERS = ("adamw_torch", "adamw_torch_fused")
 NEED_FULL_WEIGHTS = ("lomo", "adalomo", "galore_adamw", "galore_adamw_8bit", "galore_adafactor", "apollo_adamw")
 """Optimizers for all weights; adapters have no use for them."""
 OFFLOADING_SINCE = {"trl-sft": (0, 18), "trl-dpo": (0, 29), "trl-reward": (0, 29), "trl-kto": (1, 16)}
@@ -267,8 +268,18 @@ def _four_bit(allowed: Allowed) -> tuple[Change, ...]:
     )
 
 
+def _sharding(run: Run, _: Allowed) -> Iterator[Move]:
+    """FSDP over the cards that train together anyway; under mixed precision it keeps fp32 weights, so results may differ."""
+    alone = run.deepspeed is None and run.fsdp is None and not run.zero_stage
+    if run.num_processes > 1 and alone and run.optim in PLAIN_OPTIMIZERS and run.trainer in ("transformers", "trl-sft"):
+        yield Move(
+            "sharding", f"shard over the {run.num_processes} cards (FSDP)", Safety.UNSAFE, 0.15,
+            (Change("fsdp", "full_shard auto_wrap"),), harm=1,
+        )
+
+
 SOURCES: tuple[Callable[[Run, Allowed], Iterator[Move]], ...] = (
     _loss, _attention, _reentrant, _padding_free, _fused_optimizer, _evaluation, _evaluated_logits, _batch, _checkpointing,
-    _small_optimizer, _loading_dtype, _upcast, _quantisation, _offload, _rank, _targets, _sequence, _adapters,
+    _sharding, _small_optimizer, _loading_dtype, _upcast, _quantisation, _offload, _rank, _targets, _sequence, _adapters,
 )
 """In the order in which plans of equal size and speed are preferred."""

@@ -31,6 +31,8 @@ def refusal_of(run: Run, a: Architecture, encoder: Encoder) -> NoEstimate | None
     if encoder.task not in wanted:
         known = ", ".join(wanted)
         return NoEstimate(f"{a.model_type} is not simulated under this head ({encoder.task}), only as {known}", ("task",))
+    if run.num_processes > 1 or run.deepspeed or run.fsdp or run.zero_stage:
+        return NoEstimate(f"{a.model_type} on several cards is not simulated yet", ("num_processes", "deepspeed"))
     if run.load_in_4bit or run.load_in_8bit:
         return NoEstimate(f"a quantised {a.model_type} is not simulated yet", ("load_in_4bit", "load_in_8bit"))
     if run.packing or run.padding_free or (run.attn_implementation not in (None, "eager", "sdpa")):
