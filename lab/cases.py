@@ -14,11 +14,14 @@ TRAINERS = {
     "hf": "transformers", "sft": "trl-sft", "dpo": "trl-dpo", "reward": "trl-reward", "kto": "trl-kto", "grpo": "trl-grpo",
 }
 
+LIKE_TRAINER = {"open_instruct": "transformers"}
+"""Frameworks whose loop is estimated as the transformers Trainer's."""
+
 
 def run_of(case: Mapping[str, Any]) -> Run:
     """The run that the case measures, as `lab/phantom` builds it."""
     c = complete(case)
-    trainer = c["framework"] or TRAINERS[c["trainer"]]
+    trainer = LIKE_TRAINER.get(c["framework"], c["framework"]) or TRAINERS[c["trainer"]]
     quantized = c["method"] == "qlora"
     peft = c["method"] != "full"
     targets = c["lora_targets"]

@@ -1,4 +1,4 @@
-"""open-instruct: told apart from Hugging Face's own configs; its loop is its own, so there is no number."""
+"""open-instruct: told apart from Hugging Face's own configs; finetune.py is estimated, dpo_tune_cache.py is not."""
 
 from __future__ import annotations
 
@@ -23,15 +23,23 @@ BASE = """\
 
 
 @pytest.mark.parametrize(("lines", "key", "value"), [  # finetune.py, FlatArguments
-    ("", "trainer", "other"), ("", "max_length", 4096), ("", "use_peft", False), ("", "gradient_checkpointing", False),
+    ("", "trainer", "transformers"), ("num_epochs: 1\n", "trainer", "other"), ("beta: 5\n", "trainer", "other"),
+    ("", "max_length", 4096), ("", "use_peft", False), ("", "gradient_checkpointing", False),
     ("", "attn_implementation", "flash_attention_2"), ("", "dtype", "bfloat16"), ("", "max_grad_norm", 0.0),
     ("use_lora: true\n", "lora_r", 64), ("use_qlora: true\n", "load_in_4bit", True),
-    ("use_8bit_optimizer: true\n", "optim", "paged_adamw_8bit"),
+    ("", "optim", "adamw_torch_fused"),
+    ("use_8bit_optimizer: true\n", "optim", "adamw_torch_fused"), ("use_qlora: true\n", "optim", "paged_adamw_32bit"),
+    ("use_qlora: true\n    use_8bit_optimizer: true\n", "optim", "paged_adamw_8bit"), ("packing: true\n", "padding", False),
+    ("use_qlora: true\n", "prepare_model_for_kbit_training", True), ("clip_grad_norm: 1.0\n", "max_grad_norm", 1.0),
 ])
 def test_keys_and_defaults(recognised: Callable[..., Recognised], lines: str, key: str, value: object) -> None:
     found = recognised(BASE + lines)
     assert (found.dialect, found.problems) == ("open-instruct", ())
     assert getattr(found.runs[0], key) == value
+
+
+def test_an_optimizer_without_the_fused_kernel_is_not_taken_for_the_foreach_one(recognised: Callable[..., Recognised]) -> None:
+    assert "fused_optimizer is off" in recognised(BASE + "fused_optimizer: false\n").runs[0].unknown["optim"]
 
 
 def test_without_its_marks_it_is_hugging_face(recognised: Callable[..., Recognised]) -> None:
