@@ -32,7 +32,7 @@ def _lines(found: Comparison, paint: Paint) -> list[str]:
         ),
     ]
     lines += [f"  {paint(printable(versions), 'faint')}"] if versions else []
-    lines += ["", f"  {'':<42} {'estimated':>10}  {'measured':>10}  {'error':>8}"]
+    lines += ["", f"  {'':<44} {'estimated':>10}  {'measured':>10}  {'error':>8}"]
     lines += [_row(row["figure"], row["estimated"]["typical"], row, paint, _range(row)) for row in found["figures"]]
     for heading, key, name in (("by part, at the peak", "parts", "part"), ("the highest of each phase", "phases", "phase")):
         if found[key]:
@@ -48,7 +48,7 @@ def _lines(found: Comparison, paint: Paint) -> list[str]:
 def _row(name: str, estimated: int, row: Mapping[str, Any], paint: Paint, after: str) -> str:
     measured = "" if row["measured"] is None else in_gib(row["measured"])
     error = "" if row["error"] is None else f"{100 * row['error']:+.1f} %"
-    return f"  {name:<42} {in_gib(estimated):>10}  {paint(measured.rjust(10), 'number')}  {error:>8}{after}".rstrip()
+    return f"  {name:<44} {in_gib(estimated):>10}  {paint(measured.rjust(10), 'number')}  {error:>8}{after}".rstrip()
 
 
 def _range(row: Mapping[str, Any]) -> str:
