@@ -280,10 +280,10 @@ def wide() -> Iterator[Case]:
         yield case
 
 
-def mixtures() -> Iterator[Case]:
+def mixtures(seed: int = 11, count: int = 80) -> Iterator[Case]:
     """Drawn over everything, every optimizer, kind of adapter and part of a step among it."""
-    draw = random.Random(11)  # noqa: S311 — drawn alike each time
-    for _ in range(80):
+    draw = random.Random(seed)  # noqa: S311 — drawn alike each time
+    for _ in range(count):
         yield mixture(draw)
 
 
@@ -320,6 +320,15 @@ def sharded() -> Iterator[Case]:
             yield {"capability": "8.0", "parallel": kind, "arch": "qwen2.5-0.5b", "processes": 4, "batch": 2, **one}
 
 
+def again() -> Iterator[Case]:
+    """Drawn anew as `mixtures` is, once those were simulated; less what does not start."""
+    for case in mixtures(12, 90):
+        trl = case.get("trainer", "hf") != "hf"
+        two = case.get("trainer") in {"dpo", "kto", "grpo"}
+        if not (trl and case["capability"] == "7.5") and not (two and case.get("lora_bias", "none") != "none"):
+            yield case
+
+
 LISTS: dict[str, Callable[[], Iterator[Case]]] = {
     "decoders": decoders,
     "optimizers": optimizers,
@@ -332,6 +341,7 @@ LISTS: dict[str, Callable[[], Iterator[Case]]] = {
     "wide": wide,
     "older": older,
     "mixtures": mixtures,
+    "again": again,
     "encoders": encoders,
     "least": least,
     "sharded": sharded,

@@ -158,7 +158,7 @@ def activation(graph: Graph, setting: Setting, hidden: Tensor, kind: str) -> Ten
         return _squared_relu(graph, setting, hidden)
     if kind != "gelu_new":
         made = graph.tensor(hidden.shape, hidden.dtype, "activated hidden states")
-        return graph.record(made, (hidden,), saved=(hidden,))
+        return graph.record(made, (hidden,), saved=(made if kind == "relu" else hidden,))  # relu's backward asks for its output
     wide = "float32" if setting.autocast else hidden.dtype
     half = graph.tensor(hidden.shape, hidden.dtype, "half the input of gelu_new")
     graph.record(half, (hidden,))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vramlint.catalog import Architecture, communicator_for, context_for, library_facts
 from vramlint.dataclass import replace
-from vramlint.memory.bands import SMALL_THINGS, fragmentation_of, spread_of
+from vramlint.memory.bands import SMALL_ABOVE, SMALL_BELOW, fragmentation_of, spread_of
 from vramlint.memory.blocks import BlockShape, block_of
 from vramlint.memory.capacity import replayed, required_of
 from vramlint.memory.encoders.model import Encoder, encoder_of
@@ -63,6 +63,12 @@ def estimate(
         return refused or NoEstimate("this architecture is not simulated yet", ("model_name_or_path",))
     assumptions: list[Assumption] = []
     plan = under_own_loop(run, _plan(run, architecture, block, capability, assumptions))
+    setting = plan.setting
+    if plan.loss == FUSED and capability < (8, 0) and "bfloat16" in (setting.autocast, setting.autocast or setting.weight):
+        return NoEstimate(
+            "TRL's fused head fails in bfloat16 below compute capability 8.0, which has no product of it in fp32",
+            ("bf16",),
+        )
     tape = play(plan)
     return _estimate_of(run, plan, tape, capability, assumptions, replay=replay)
 
@@ -206,7 +212,7 @@ def _estimate_of(
     moment = _with_rests(fullest, found.rests if found else 0)
     allocated = moment.total
     below, above = spread_of(run, plan, assumptions)
-    low, high = int(allocated * (1 - below)) - SMALL_THINGS, int(allocated * (1 + above)) + SMALL_THINGS
+    low, high = int(allocated * (1 - below)) - SMALL_BELOW, int(allocated * (1 + above)) + SMALL_ABOVE
     live = Band(low, allocated, high)
     # What FSDP gathers has streams, and so segments, of its own, and DeepSpeed's buffers come and go: the replay knows neither.
     knows = plan.sharding is None or plan.sharding.kind == "ddp"
