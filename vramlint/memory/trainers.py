@@ -123,10 +123,11 @@ def weights_of(run: Run, architecture: Architecture, course: Course, base: tuple
     if not course.held_copy:
         return weights
     if run.use_peft:
+        saved = {"embedding", "head"}  # those of `modules_to_save`, copied as they were loaded
+        loaded = next(weight.dtype for weight in weights if weight.name in ("original embedding", "embedding"))
         return weights + tuple(
             replace(
-                weight, name=f"reference {weight.name}", trained=False,
-                dtype="float32" if ".lora_" in weight.name else weight.dtype,
+                weight, name=f"reference {weight.name}", trained=False, dtype=loaded if weight.name in saved else "float32",
             )
             for weight in weights if weight.role == "adapters"
         )
