@@ -31,6 +31,7 @@ def spread_of(run: Run, plan: Plan, assumptions: list[Assumption]) -> tuple[floa
         (plan.sharding is not None, 0.01, 0.02, "num_processes", "several cards are simulated from few measured runs"),
         (plan.optimizer.low_rank is not None and plan.optimizer.low_rank.kind == "galore", 0.0, 0.03, "optim",
          "what cuSOLVER takes to decompose a gradient is not known"),
+        (plan.encoder is not None, 0.01, 0.03, "model_name_or_path", "encoders are simulated from fewer measured runs"),
         (bool(plan.setting.dora), 0.015, 0.01, "use_dora", "DoRA is simulated from fewer measured runs"),
         (plan.offloads, 0.03, 0.02, "activation_offloading", "what is still being copied depends on the machine"),
         (bool(run.stack), 0.006, 0.025, "stack", "older versions are simulated from fewer measured runs"),
