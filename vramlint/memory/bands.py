@@ -34,6 +34,8 @@ def spread_of(run: Run, plan: Plan, assumptions: list[Assumption]) -> tuple[floa
         (plan.encoder is not None, 0.01, 0.03, "model_name_or_path", "encoders are simulated from fewer measured runs"),
         (bool(plan.setting.dora), 0.015, 0.01, "use_dora", "DoRA is simulated from fewer measured runs"),
         (plan.offloads, 0.03, 0.02, "activation_offloading", "what is still being copied depends on the machine"),
+        (plan.offloads and bool(run.use_reentrant), 0.0, 0.08, "use_reentrant",
+         "what offloading keeps under checkpointing with reentry is not simulated"),
         (bool(run.stack), 0.006, 0.025, "stack", "older versions are simulated from fewer measured runs"),
     ):
         if applies:
