@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from lab.case import complete, short
-from lab.plans import CARDS, REFERENCE, changed, report
+from lab.cases import architecture_of, capability_of, run_of
+from lab.plans import CARDS, REFERENCE, changed, planned, report
 from vramlint.catalog import Target, find_target
+from vramlint.memory import Estimate, estimate
 from vramlint.run import Change
 
 PLANS = Path(__file__).parents[2] / "lab" / "data" / "plans.jsonl"
@@ -42,6 +44,28 @@ def test_the_reference_run_on_the_cards_of_its_page(rows: list[dict], card: str)
     assert row["ran"] is True
     if card != "t4":  # there it is bf16 that does not work, not the size
         assert row["unedited"] == "oom"
+
+
+@pytest.mark.parametrize("card", ["rtx3070", "rtx3080", "rtx3060"])
+def test_the_record_is_of_the_plan_that_is_made_today(rows: list[dict], card: str) -> None:
+    target = find_target(card)
+    assert isinstance(target, Target)
+    row = next(row for row in rows if row["card"] == card)
+    found = planned(complete(row["case"]), target)
+    assert found is not None
+    plan = found[2]
+    assert plan.title == row["plan"]
+    assert changed(row["case"], plan.changes) == row["edited"]
+    assert plan.outcome.verdict == "fits"
+
+
+def test_what_ran_is_still_estimated_to_fit(rows: list[dict]) -> None:
+    """Every tenth: the case as it was planned then, estimated now, on the card for which it was planned."""
+    for row in rows[::10]:
+        case = complete(row["edited"])
+        result = estimate(run_of(case), architecture_of(case), capability=capability_of(case))
+        assert isinstance(result, Estimate), row["edited"]
+        assert result.device.low <= row["usable"], (row["plan"], row["edited"])
 
 
 def test_each_plan_changes_its_case(rows: list[dict]) -> None:
