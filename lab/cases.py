@@ -110,11 +110,16 @@ def sharing_of(case: Mapping[str, Any]) -> dict[str, Any]:
 
 def architecture_of(case: Mapping[str, Any]) -> Architecture:
     """The architecture of the case's model."""
-    fields = architecture_fields(complete(case))
+    return architecture_from_config(config_of(case))
+
+
+def config_of(case: Mapping[str, Any]) -> dict[str, Any]:
+    """The case's model in the words of a `config.json`, as its framework writes it."""
+    fields = dict(architecture_fields(complete(case)))
     if case.get("framework") == "nanogpt":
         fields = nanogpt_fields(fields, case.get("options") or {})
     fields.setdefault("kind", complete(case)["head"])
-    return architecture_from_config(fields)
+    return fields
 
 
 def nanogpt_fields(fields: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:

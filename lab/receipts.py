@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.case import STACKS, architecture_fields, held_out
-from lab.cases import capability_of, run_of
+from lab.case import STACKS, held_out
+from lab.cases import capability_of, config_of, run_of
 from lab.compare import Row, compare, rows
 from vramlint.run import Run
 
@@ -37,8 +37,7 @@ def packed(measured: Iterable[Row]) -> dict[str, Any]:
         if compare(row).why:
             continue
         case = {**row.case, "measured": row.measured}
-        fields = {**architecture_fields(row.case)}
-        fields.setdefault("kind", row.case["head"])
+        fields = config_of(row.case)
         model = row.case["arch"] if isinstance(row.case["arch"], str) else f"a {fields.get('model_type', 'small')} of its own"
         key = json.dumps(fields, sort_keys=True)
         if key not in names:
