@@ -48,7 +48,7 @@ def fragmentation_of(run: Run, plan: Plan, assumptions: list[Assumption]) -> flo
     """How much higher the high end of `required` lies where free memory is known to be cut up more than is simulated."""
     found = 0.0
     for applies, share, key, why in (
-        (plan.checkpointing and plan.setting.liger and plan.setting.bits, 0.1, "use_liger_kernel",
+        (plan.checkpointing and plan.setting.liger and plan.setting.bits, 0.05, "use_liger_kernel",
          "4-bit layers with Liger under checkpointing leave more holes than are simulated"),
         (plan.checkpointing and plan.block.conv1d and plan.setting.trained, 0.18, "gradient_checkpointing",
          "gradients of Conv1D layers leave more holes than are simulated"),
@@ -57,8 +57,10 @@ def fragmentation_of(run: Run, plan: Plan, assumptions: list[Assumption]) -> flo
         (plan.encoder is not None and plan.encoder.task in VOCABULARIES and plan.checkpointing and plan.accumulates
          and plan.setting.trained, 0.24, "gradient_accumulation_steps",
          "gradients that lie where an encoder's logits were leave more holes than are simulated"),
-        (run.trainer in CLASSIFYING and plan.setting.attention == "math", 0.1, "trainer",
+        (run.trainer in CLASSIFYING and plan.setting.attention == "math", 0.06, "trainer",
          "rewards over attention in full leave more holes than are simulated"),
+        (plan.offloads and not plan.checkpointing, 0.25, "activation_offloading",
+         "what stays on the card without checkpointing is simulated roughly"),
     ):
         if applies:
             found = max(found, share)

@@ -17,6 +17,9 @@ from vramlint.memory.parameters import Projection
 from vramlint.memory.positions import partly_turned, turned
 from vramlint.memory.routing import routed, with_shared
 
+DROPPING_INSIDE = ("gpt2", "starcoder2")
+"""Whose attention drops of its output itself, while its variables are there."""
+
 
 class Layer:
     """One decoder layer of a model under a setting."""
@@ -51,19 +54,25 @@ class Layer:
         before = hidden if block.post_only else self._norm(graph, hidden, f"{name}.norm1", width)
         if block.post_only:
             graph.hold(before)
+        variables = [graph.hold(before)] if block.conv1d else []  # which gpt2's layer has under names of their own
         attended = self._attention(graph, before, mask, name, attends)
         if block.sandwich or block.post_only:
             attended = self._after(graph, attended, f"{name}.norm2", width)
         attended = self._scaled(graph, attended)
         middle = add(graph, hidden, attended, "hidden states")
+        if block.conv1d:
+            graph.drop(*variables)
+            variables = [graph.hold(attended)]
         graph.drop(attended, hidden)
         before = graph.hold(middle) if block.post_only else self._norm(graph, middle, f"{name}.norm3", width)
+        if block.conv1d:
+            variables.insert(0, graph.hold(before))
         fed = self._mlp(graph, before, name, feeds)
         if block.sandwich or block.post_only:
             fed = self._after(graph, fed, f"{name}.norm4", width)
         fed = self._scaled(graph, fed)
         out = add(graph, middle, fed, "hidden states")
-        graph.drop(fed, middle)
+        graph.drop(*variables, fed, middle)
         return out
 
     def _scaled(self, graph: Graph, hidden: Tensor) -> Tensor:
@@ -142,8 +151,11 @@ class Layer:
             graph.drop(attended)
             attended = copied
         out = linear(graph, setting, attended, output, f"{name}.{output.name}.out")
-        graph.drop(attended, *held, *variables, hidden)
-        return dropout(graph, out, a.hidden_dropout, "output of attention")
+        graph.drop(attended)
+        if a.model_type in DROPPING_INSIDE:
+            out = dropout(graph, out, a.hidden_dropout, "output of attention")
+        graph.drop(*held, *variables, hidden)
+        return out if a.model_type in DROPPING_INSIDE else dropout(graph, out, a.hidden_dropout, "output of attention")
 
     def _qk_norm(self, graph: Graph, tensor: Tensor, name: str) -> Tensor:
         kind = self._block.norm if self._block.norm.startswith("rms") else "rms"
@@ -222,8 +234,10 @@ class Layer:
             inner = activation(graph, setting, wide, kind)
             graph.drop(wide)
         out = linear(graph, setting, inner, down, f"{name}.{down.name}.down")
-        graph.drop(inner, *whole, hidden)
-        return dropout(graph, out, self._architecture.hidden_dropout, "output of the MLP")
+        graph.drop(inner, *whole)
+        out = dropout(graph, out, self._architecture.hidden_dropout, "output of the MLP")
+        graph.drop(hidden)
+        return out
 
     def _mixture(
         self, graph: Graph, hidden: Tensor, name: str, projections: tuple[Projection, ...], experts: Experts,

@@ -20,12 +20,13 @@ SMALL_SEGMENT = 2 << 20
 LARGE = 10 << 20
 """Blocks from here on have segments of their own or lie in such; smaller ones share those of 20 MiB (allocator.py)."""
 PACKED = "4 bits"
+EMBEDDED = ("embedded tokens", "attention mask")
 
 
 class Pass:
     """Forward and backward of one micro batch on a tape: from `begin` to `end`, where the optimizer's step is."""
 
-    __slots__ = ("begin", "end", "first", "multiplies", "played", "spans", "templates")
+    __slots__ = ("begin", "end", "first", "multiplies", "played", "spans", "starts", "templates")
 
     def __init__(self, tape: Tape) -> None:
         phases = {name: index for index, name in reversed(tape.phases)}
@@ -42,6 +43,10 @@ class Pass:
             name = "backward of the fused loss" if "backward of the fused loss" in phases else "backward of the layers"
         self.multiplies = phases.get(name, self.end - 1) + 1
         """Where autograd's thread first multiplies: behind the first thing that it allocates for that."""
+        self.starts = next(
+            (index for index in range(self.begin, self.end) if tape.played[index].what not in EMBEDDED), self.begin,
+        )
+        """Where the program's thread first multiplies: behind the embedding and the masks."""
 
 
     def gradients(self) -> set[int]:
@@ -52,11 +57,12 @@ class Pass:
 class Unrolled:
     """Collects events. Blocks are known by identity; each piece of device memory has an identifier of its own."""
 
-    __slots__ = ("_gradients", "_held", "_kept", "_last", "_late", "_layers", "_now", "_shared", "_whole", "events")
+    __slots__ = ("_early", "_gradients", "_held", "_kept", "_last", "_late", "_layers", "_now", "_shared", "_whole", "events")
 
     def __init__(self, *, whole: bool) -> None:
         self._whole = whole
         self._last = NOTHING
+        self._early: tuple[int, ...] = ()
         self._late: tuple[int, ...] = ()
         self._held: dict[int, list[int]] = {}
         self._layers: list[Layer] = []
@@ -99,9 +105,8 @@ class Unrolled:
         self.events.append(EMPTY_CACHE)
 
     def load_workspaces(self, blocks: Sequence[Block]) -> None:
-        """cuBLAS's: one for the program's thread now, one for autograd's when it first multiplies (each has a handle)."""
-        for block in blocks:
-            self._new(block.size)
+        """cuBLAS's: one for the program's thread, one for autograd's when that first multiplies (each has a handle)."""
+        self._early = tuple(block.size for block in blocks)
         self._late = tuple(block.size for block in blocks for _ in range(block.count - 1))
 
     def micro_step(self, now: Pass) -> None:
@@ -156,6 +161,13 @@ class Unrolled:
 
     def _up_to(self, begin: int, end: int, *, alone: bool = False) -> None:
         """Events as they are, and autograd's workspace where it comes."""
+        comes = self._now.starts
+        if self._early and begin <= comes < end:
+            self._play(begin, comes, alone=alone)
+            for size in self._early:
+                self._new(size)
+            self._early = ()
+            begin = comes
         comes = self._now.multiplies
         if self._late and begin <= comes < end:
             self._play(begin, comes, alone=alone)
@@ -304,10 +316,11 @@ def _decisive(every: Template, *, backward: bool) -> set[int]:
     return wanted if backward else wanted | fullest
 
 
-def unroll(tape: Tape, before: Tape | None = None, *, whole: bool = False) -> list[Event]:
+def unroll(tape: Tape, before: Tape | None = None, *, micro_steps: int = 2, whole: bool = False) -> list[Event]:
     """The events of loading and two steps.
 
-    `before` is the tape of a micro step whose gradients `tape` adds to. `whole`: every event of every layer.
+    `before` is the tape of a micro step whose gradients `tape` adds to, as it does in all but the first of the `micro_steps`.
+    `whole`: every event of every layer.
     """
     now = Pass(tape)
     earlier = None if before is None else Pass(before)
@@ -321,7 +334,8 @@ def unroll(tape: Tape, before: Tape | None = None, *, whole: bool = False) -> li
     for number in range(2):
         if earlier is not None:
             unrolled.micro_step(earlier)
-        unrolled.micro_step(now)
+        for _ in range(1 if earlier is None else micro_steps - 1):
+            unrolled.micro_step(now)
         unrolled.optimize(now, [] if number else states)
     return unrolled.events
 

@@ -205,7 +205,9 @@ def _estimate_of(
     before = play(replace(plan, accumulates=False, evaluation=None)) if plan.accumulates and (replay or generates) else None
     # What the backward pass left free is given back for an optimizer's temporaries, too.
     searched = plan.checkpointing or tape.settle().phase == "optimizer step"
-    found = replayed(tape, before, recomputes=searched) if replay else None
+    found = replayed(
+        tape, before, recomputes=searched, micro_steps=run.gradient_accumulation_steps,
+    ) if replay else None
     fullest = tape.settle()
     if before is not None and generates:  # completions are written before there are gradients
         fullest = max(before.settle(), fullest, key=lambda moment: moment.total)
