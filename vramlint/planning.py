@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
 
 from vramlint.catalog import (
     PEFT_DEFAULT_TARGETS,
@@ -176,11 +176,16 @@ def plans_of(
     return Plans(
         proven[0] if proven else None, tuple(proven[1:]),
         _exact(nearest, estimator.on(target)) if nearest and not proven else None,
-        tuple(_helping(found.singles[:SHOWN], estimator.on(target))),
+        tuple(islice(_helping(_alone(found.singles, proven), estimator.on(target)), SHOWN - len(proven))),
     )
 
 
-def _helping(plans: Sequence[Plan], outcome_of: OutcomeOf) -> Iterator[Plan]:
+def _alone(singles: Iterable[Plan], chosen: Sequence[Plan]) -> Iterator[Plan]:
+    """The single moves that no chosen plan makes in its own way."""
+    return (plan for plan in singles if not any(plan.axes <= taken.axes for taken in chosen))
+
+
+def _helping(plans: Iterable[Plan], outcome_of: OutcomeOf) -> Iterator[Plan]:
     """The plans in full, those that save nothing after all left out."""
     start = outcome_of(())
     for plan in plans:
@@ -214,11 +219,10 @@ def with_plans(finding: Finding, plans: Plans, target: Target, estimator: Estima
     if finding.name not in ABOUT_THE_FIT:
         return finding
     chosen = [plan for plan in (plans.best, *plans.alternatives) if plan is not None]
-    alone = [plan for plan in plans.singles if not any(plan.axes <= taken.axes for taken in chosen)]
     advice = finding.help
     if plans.best is None:
         advice = (*advice, *_nothing_fits(plans.nearest, target, estimator))
-    return replace(finding, help=advice, fixes=tuple(_fix(plan) for plan in [*chosen, *alone][:SHOWN]))
+    return replace(finding, help=advice, fixes=tuple(_fix(plan) for plan in (*chosen, *plans.singles)))
 
 
 def with_growth(finding: Finding, run: Run, subject: Subject, target: Target, estimator: Estimator) -> Finding:

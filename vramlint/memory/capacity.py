@@ -16,8 +16,9 @@ SLACK = 32 << 20
 PRECISION = 0.01
 EVENTS_PLAYED = 2_000
 """How many events one estimate may play while it searches: an event costs some 0.8 µs."""
-MICRO_STEPS = 4
-"""So many are played where gradients accumulate: gpt2 in full still takes its logits anew in the fourth (recorded)."""
+MICRO_STEPS = {True: 4, False: 2}
+"""So many are played where gradients accumulate, of a model trained in full and of adapters, whose gradients are too small to
+move anything: gpt2 in full still takes its logits anew in the fourth (recorded)."""
 PLAUSIBLE = 0.9, 1.5
 """Peak of the replay over peak of the tape: outside of this the replay is not what the tape played."""
 WORTH_A_SEARCH = 1.04
@@ -55,11 +56,11 @@ class Replayed(NamedTuple):
 def replayed(tape: Tape, before: Tape | None, *, recomputes: bool, micro_steps: int = 2) -> Replayed | None:
     """The tape on the allocator, or None where what is replayed is not what was played.
 
-    `before` is the tape of a micro step whose gradients `tape` adds to, None where there is only one. `recomputes`: with
-    checkpointing. Without, nothing that would be worth giving back is free at the fullest moment, and the run needs what it
-    reserves where memory is plenty, unless that is much more than its peak.
+    `before` is the tape of a micro step whose gradients `tape` adds to, the first of `micro_steps`; None where there is only one.
+    `recomputes`: with checkpointing. Without, nothing that would be worth giving back is free at the fullest moment, and the run
+    needs what it reserves where memory is plenty, unless that is much more than its peak.
     """
-    events = unroll(tape, before, micro_steps=min(micro_steps, MICRO_STEPS))
+    events = unroll(tape, before, micro_steps=micro_steps)
     small = small_segments(tape)
     plenty = Allocator()
     start = plenty.play(events, 0, max(0, tape.peak.total * 98 // 100 - small) // UNIT, pausing=True)

@@ -8,7 +8,7 @@ from vramlint.catalog import Architecture, communicator_for, context_for, librar
 from vramlint.dataclass import replace
 from vramlint.memory.bands import SMALL_ABOVE, SMALL_BELOW, fragmentation_of, spread_of
 from vramlint.memory.blocks import BlockShape, block_of
-from vramlint.memory.capacity import replayed, required_of
+from vramlint.memory.capacity import MICRO_STEPS, replayed, required_of
 from vramlint.memory.encoders.model import Encoder, encoder_of
 from vramlint.memory.encoders.plan import plan_of as encoder_plan_of
 from vramlint.memory.encoders.plan import refusal_of as encoder_refusal_of
@@ -206,7 +206,7 @@ def _estimate_of(
     # What the backward pass left free is given back for an optimizer's temporaries, too.
     searched = plan.checkpointing or tape.settle().phase == "optimizer step"
     found = replayed(
-        tape, before, recomputes=searched, micro_steps=run.gradient_accumulation_steps,
+        tape, before, recomputes=searched, micro_steps=min(run.gradient_accumulation_steps, MICRO_STEPS[plan.setting.trained]),
     ) if replay else None
     fullest = tape.settle()
     if before is not None and generates:  # completions are written before there are gradients
