@@ -46,7 +46,7 @@ def test_the_reference_run_on_the_cards_of_its_page(rows: list[dict], card: str)
         assert row["unedited"] == "oom"
 
 
-@pytest.mark.parametrize("card", ["rtx3070", "rtx3080", "rtx3060"])
+@pytest.mark.parametrize("card", CARDS)
 def test_the_record_is_of_the_plan_that_is_made_today(rows: list[dict], card: str) -> None:
     target = find_target(card)
     assert isinstance(target, Target)
