@@ -86,7 +86,15 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     except torch.OutOfMemoryError as error:
         return {"error": "oom", "detail": str(error)[:200]}
     except Exception as error:  # noqa: BLE001 — that a combination fails, and how, is a measurement
-        return {"error": type(error).__name__, "detail": str(error)[:300], "where": traceback.format_exc()[-900:]}
+        where = without_folders(traceback.format_exc())[-900:]
+        return {"error": type(error).__name__, "detail": str(error)[:300], "where": where}
+
+
+def without_folders(trace: str) -> str:
+    """The traceback with files named from where they were imported, not from where this machine keeps them."""
+    for folder in sorted(filter(None, sys.path), key=len, reverse=True):
+        trace = trace.replace(f"{folder.rstrip(os.sep)}{os.sep}", "")
+    return trace
 
 
 def answer(request: dict[str, Any]) -> str:

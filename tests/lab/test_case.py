@@ -43,6 +43,11 @@ def test_about_three_in_ten_measured_rows_are_held_out() -> None:
     assert 0.25 < sum(map(held_out, cases)) / len(cases) < 0.35
 
 
+def test_no_measured_row_says_where_a_machine_keeps_its_files() -> None:
+    for path in MEASURED.glob("*.jsonl"):
+        assert 'File \\"/' not in path.read_text(), path
+
+
 def test_every_measured_row_has_its_versions_and_says_what_failed() -> None:
     for path in MEASURED.glob("*.jsonl"):
         for line in path.read_text().splitlines():
