@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import importlib.metadata
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,27 +11,7 @@ from typing import Any
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-LIBRARIES = ("torch", "torchao", "torchtune", "litgpt", "lightning", "bitsandbytes", "transformers", "peft", "liger-kernel")
-
-
-class Marks:
-    """Notes what is allocated around each optimizer step, and the peak of each part."""
-
-    def __init__(self) -> None:
-        self.at: dict[str, int] = {}
-        self.peaks: dict[str, int] = {}
-        self.peak_allocated = 0
-        self.peak_reserved = 0
-
-    def mark(self, name: str, ended: str) -> None:
-        """Note what is allocated now, and the peak since the last mark."""
-        if name:
-            self.at.setdefault(name, torch.cuda.memory_allocated())
-        peak = torch.cuda.max_memory_allocated()
-        self.peaks[ended] = max(peak, self.peaks.get(ended, 0))
-        self.peak_allocated = max(peak, self.peak_allocated)
-        self.peak_reserved = max(torch.cuda.max_memory_reserved(), self.peak_reserved)
-        torch.cuda.reset_peak_memory_stats()
+from lab.marks import Marks
 
 
 def once(
@@ -59,25 +38,5 @@ def once(
     torch.cuda.reset_peak_memory_stats()
     ready()
     train()
-    marks.mark("", "end")
-    return {
-        "static": static,
-        **marks.at,
-        "peaks": marks.peaks,
-        "peak_allocated": marks.peak_allocated,
-        "peak_reserved": marks.peak_reserved,
-        "retries": torch.cuda.memory_stats()["num_alloc_retries"],
-        "stored_elements": sum(p.numel() for p in model.parameters()),
-        "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "device": torch.cuda.get_device_name(0),
-        "device_bytes": torch.cuda.get_device_properties(0).total_memory,
-        "capability": "{}.{}".format(*torch.cuda.get_device_capability()),
-        "versions": versions() | {str(case["framework"]): version},
-        "seconds": round(time.time() - started, 1),
-    }
-
-
-def versions() -> dict[str, str]:
-    """Library → version, of those installed that decide memory."""
-    there = {str(each.name).lower().replace("_", "-") for each in importlib.metadata.distributions()}
-    return {name: importlib.metadata.version(name) for name in LIBRARIES if name in there}
+    measured = marks.measurements(model, static=static, started=started)
+    return measured | {"versions": measured["versions"] | {str(case["framework"]): version}}
