@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from vramlint.dialects.adaptor import Adaptor
 from vramlint.dialects.settlement import Settlement
-from vramlint.dialects.steps import settle_step
+from vramlint.dialects.steps import resized, settle_step
 from vramlint.dialects.walk import Reading
 from vramlint.run import Change, Run, Value
 
@@ -66,12 +66,7 @@ class LitGPT(Adaptor):
 
 
 def _rewritten(run: Run, changes: Sequence[Change]) -> Iterator[Change]:
-    said = {change.key: change.value for change in changes if not change.delete}
-    batch = said.get("per_device_train_batch_size", run.per_device_train_batch_size)
-    steps = said.get("gradient_accumulation_steps", run.gradient_accumulation_steps)
-    is_resized = "per_device_train_batch_size" in said or "gradient_accumulation_steps" in said
-    if is_resized and isinstance(batch, int) and isinstance(steps, int):
-        yield Change("_global_batch_size", batch * steps * run.num_processes)
+    yield from resized(run, changes, run.num_processes)
     for change in changes:
         if change.key == "gradient_accumulation_steps":
             continue

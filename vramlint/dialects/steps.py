@@ -6,9 +6,12 @@ Read off transformers 5.17.0 (trainer.py, modeling_utils.py) and TRL 1.16.0 (tra
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from vramlint.dialects.recognised import Origin
 from vramlint.dialects.settlement import Settlement
 from vramlint.dialects.tables import is_below
+from vramlint.run import Change, Run
 
 PREFERENCE = ("trl-dpo", "trl-kto")
 GENERATING = ("trl-grpo", "trl-rloo")
@@ -78,3 +81,13 @@ def turned_on(it: Settlement, why: str, reentrant_value: object) -> None:
     if not it.said.is_said("use_reentrant"):
         it.values["use_reentrant"] = bool(reentrant_value)
         it.origins["use_reentrant"] = Origin("inferred", why=why)
+
+
+def resized(run: Run, changes: Sequence[Change], ranks: int) -> Iterator[Change]:
+    """The batch of all `ranks` together, where a framework states that instead of accumulation; nothing if none changes."""
+    said = {change.key: change.value for change in changes if not change.delete}
+    batch = said.get("per_device_train_batch_size", run.per_device_train_batch_size)
+    steps = said.get("gradient_accumulation_steps", run.gradient_accumulation_steps)
+    is_resized = "per_device_train_batch_size" in said or "gradient_accumulation_steps" in said
+    if is_resized and isinstance(batch, int) and isinstance(steps, int):
+        yield Change("_global_batch_size", batch * steps * ranks)
