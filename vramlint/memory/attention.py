@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vramlint.memory import derivatives
 from vramlint.memory.autograd import Graph, Tensor
-from vramlint.memory.operations import Setting, cast, dropout
+from vramlint.memory.operations import Setting, cast, cast_all, dropout
 
 
 def attention(
@@ -45,11 +45,7 @@ def _attend(
     has_flash = compute != "float32" and setting.capability >= (8, 0)
     if setting.attention == "math" or (setting.attention == "sdpa" and groups != heads and not repeats and not has_flash):
         return _math(graph, query, key, value, heads, mask, compute)
-    inputs = []
-    for tensor in (query, key, value):
-        lower = cast(graph, tensor, compute, "input of the attention kernel")
-        graph.drop(tensor)
-        inputs.append(lower)
+    inputs = cast_all(graph, (query, key, value), compute, "input of the attention kernel")
     bias = _bias(graph, mask, compute, batch, length)
     made = graph.tensor((batch, length, width), compute, "output of attention")
     sums = graph.tensor((batch, heads, length), "float32", "log-sum-exp of attention", needs_grad=False)
@@ -86,12 +82,7 @@ def _eager(
     """`eager_attention_forward`: the scores are there in full, in fp32 for the softmax."""
     batch, length, _ = query.shape
     square = (batch, heads, length, length)
-    lowered = []
-    for tensor in (query, key, value):
-        lower = cast(graph, tensor, compute, "input of attention")
-        graph.drop(tensor)
-        lowered.append(lower)
-    query, key, value = lowered
+    query, key, value = cast_all(graph, (query, key, value), compute, "input of attention")
     scores = graph.tensor(square, compute, "attention scores")
     graph.record(scores, (query, key), saved=(query, key))
     graph.drop(query, key)

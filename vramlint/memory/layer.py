@@ -9,10 +9,11 @@ from vramlint.memory.attention import attention
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.experts import Experts
+from vramlint.memory.gated import gated_halves, gated_product
 from vramlint.memory.latent import latent_of
 from vramlint.memory.latent_attention import latent_attention
 from vramlint.memory.linear import linear
-from vramlint.memory.operations import Setting, activation, add, dropout, multiply, norm
+from vramlint.memory.operations import Setting, activation, add, dropout, norm
 from vramlint.memory.parameters import Projection
 from vramlint.memory.positions import partly_turned, turned
 from vramlint.memory.routing import routed, with_shared
@@ -213,21 +214,14 @@ class Layer:
             return self._mixture(graph, hidden, name, projections, self._experts)
         if self._block.mlp == "gated":
             gate, up, down = projections
-            gated = linear(graph, setting, hidden, gate, f"{name}.gate")
-            if not setting.liger:
-                # `act_fn(gate_proj(x)) * up_proj(x)`: the activation comes before the second projection.
-                active = activation(graph, setting, gated, kind)
-                graph.drop(gated)
-                gated = active
-            upper = linear(graph, setting, hidden, up, f"{name}.up")
-            inner = self._gated(graph, gated, upper, None if not setting.liger else kind)
+            inner = gated_halves(graph, setting, hidden, gate, up, kind, name)
         elif self._block.mlp == "fused-gated":
             both, down = projections
             fused = linear(graph, setting, hidden, both, f"{name}.gate_up")
             half = (*fused.shape[:-1], fused.shape[-1] // 2)
             gated, upper = graph.views(fused, [half, half])
             whole = [fused]  # a variable of the function
-            inner = self._gated(graph, gated, upper, kind)
+            inner = gated_product(graph, setting, gated, upper, kind)
         else:
             first, down = projections
             wide = linear(graph, setting, hidden, first, f"{name}.fc1")
@@ -247,29 +241,4 @@ class Layer:
             made = routed(graph, self._setting, experts, hidden, name)
             graph.drop(hidden)
             return made
-        return with_shared(graph, self._setting, experts, hidden, name, projections, self._gated)
-
-    @staticmethod
-    def _apart(graph: Graph, half: Tensor) -> Tensor:
-        made = graph.record(graph.tensor(half.shape, half.dtype, "half of a projection"), (half,), passes=True)
-        graph.drop(half)
-        return made
-
-    def _gated(self, graph: Graph, gate: Tensor, up: Tensor, kind: str | None) -> Tensor:
-        """The product of both halves; `kind` is the activation of the first where that is still to come."""
-        if self._setting.liger:
-            if gate.base is not None:  # its kernels want both halves apart (liger_kernel/utils.py, ensure_contiguous)
-                gate, up = (self._apart(graph, half) for half in (gate, up))
-            inner = graph.tensor(gate.shape, gate.dtype, "gated hidden states")
-            graph.record(inner, (gate, up), saved=(gate, up), overwrites=True, computes=True)  # liger_kernel/ops/swiglu.py
-            graph.drop(gate, up)
-            return inner
-        active = gate
-        if kind is not None:
-            active = activation(graph, self._setting, gate, kind)
-            graph.drop(gate)
-        inner = multiply(graph, active, up, "gated hidden states")
-        graph.drop(active, up)
-        return inner
-
-
+        return with_shared(graph, self._setting, experts, hidden, name, projections)

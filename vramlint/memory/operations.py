@@ -59,6 +59,15 @@ def cast(graph: Graph, tensor: Tensor, dtype: str, what: str) -> Tensor:
     return graph.record(made, (tensor,), saves_nothing=True)
 
 
+def cast_all(graph: Graph, tensors: tuple[Tensor, ...], dtype: str, what: str) -> list[Tensor]:
+    """Each in that dtype, one after the other; takes them over."""
+    made = []
+    for tensor in tensors:
+        made.append(cast(graph, tensor, dtype, what))
+        graph.drop(tensor)
+    return made
+
+
 def dropout(graph: Graph, tensor: Tensor, share: float, what: str) -> Tensor:
     """`native_dropout`: keeps a mask of one byte an element; takes over `tensor`, and is it where nothing is dropped."""
     if not share:

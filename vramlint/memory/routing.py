@@ -6,18 +6,16 @@ number does not depend on the data. `grouped_mm`, the default, sorts the pairs b
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES, promoted
 from vramlint.memory.experts import Experts
+from vramlint.memory.gated import gated_halves
 from vramlint.memory.linear import linear, plain_linear
 from vramlint.memory.operations import Setting, activation, add, cast, multiply
 from vramlint.memory.parameters import Projection
 
-Gated = Callable[[Graph, Tensor, Tensor, str | None], Tensor]
-"""How a layer multiplies both halves of a gated MLP."""
 INDEX = "int64"
 
 
@@ -63,13 +61,14 @@ def routed(graph: Graph, setting: Setting, experts: Experts, hidden: Tensor, nam
 
 def with_shared(
     graph: Graph, setting: Setting, experts: Experts, hidden: Tensor, name: str, projections: tuple[Projection, ...],
-    gated: Gated,
 ) -> Tensor:
     """The chosen experts and those that every token goes to, added; takes over `hidden`."""
     gate, up, down, *rest = projections
     if experts.shape.shared == "plain":
         chosen = routed(graph, setting, experts, hidden, name)
-    shared = _shared(graph, setting, hidden, (gate, up, down), experts.kind, name, gated)
+    inner = gated_halves(graph, setting, hidden, gate, up, experts.kind, f"{name}.shared")
+    shared = linear(graph, setting, inner, down, f"{name}.shared.down")
+    graph.drop(inner)
     if experts.shape.shared == "gated":
         chosen = routed(graph, setting, experts, hidden, name)
         opened = linear(graph, setting, hidden, rest[0], f"{name}.shared_gate")
@@ -83,22 +82,6 @@ def with_shared(
         shared = product
     made = add(graph, chosen, shared, "output of all experts")
     graph.drop(chosen, shared, hidden)
-    return made
-
-
-def _shared(
-    graph: Graph, setting: Setting, hidden: Tensor, projections: tuple[Projection, ...], kind: str, name: str, gated: Gated,
-) -> Tensor:
-    gate, up, down = projections
-    first = linear(graph, setting, hidden, gate, f"{name}.shared.gate")
-    if not setting.liger:
-        active = activation(graph, setting, first, kind)
-        graph.drop(first)
-        first = active
-    second = linear(graph, setting, hidden, up, f"{name}.shared.up")
-    inner = gated(graph, first, second, kind if setting.liger else None)
-    made = linear(graph, setting, inner, down, f"{name}.shared.down")
-    graph.drop(inner)
     return made
 
 

@@ -7,7 +7,7 @@ from math import prod
 from vramlint.dataclass import dataclass
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES
-from vramlint.memory.operations import Setting, cast, dropout
+from vramlint.memory.operations import Setting, cast, cast_all, dropout
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,7 @@ def attend(graph: Graph, setting: Setting, query: Tensor, key: Tensor, value: Te
     if setting.attention == "eager":
         return _eager(graph, query, key, value, heads, scores, compute, "float32" if setting.autocast else None)
     bias = _bias(graph, query, key, heads, scores)
-    lowered = []
-    for tensor in (query, key, value):
-        lower = cast(graph, tensor, compute, "input of attention")
-        graph.drop(tensor)
-        lowered.append(lower)
-    query, key, value = lowered
+    query, key, value = cast_all(graph, (query, key, value), compute, "input of attention")
     if bias is not None and bias.dtype not in (compute, "bool"):
         lower = cast(graph, bias, compute, "bias of the scores in the compute dtype")
         graph.drop(bias)
