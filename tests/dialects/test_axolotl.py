@@ -105,6 +105,8 @@ def test_what_follows(recognised: Recognise, lines: str, key: str, value: object
     ("activation_offloading: true\ngradient_checkpointing: true\n", "axolotl"),
     ("gradient_checkpointing: offload\n", "axolotl"),
     ("plugins: [axolotl.integrations.cut_cross_entropy.CutCrossEntropyPlugin]\n", "axolotl"),
+    ("qat: {group_size: 16}\n", "axolotl"), ("qat:\n", "transformers"), ("use_eaft: true\n", "axolotl"),
+    ("flash_attn_rms_norm: false\nfused_attn_kernel: true\n", "axolotl"), ("fused_attn_kernel: false\n", "transformers"),
     ("chunked_cross_entropy: true\n", "axolotl"), ("adapter: llama-adapter\n", "axolotl"),
     ("rl: ${RL}\n", "other"),
 ])

@@ -66,6 +66,12 @@ def test_what_was_measured_is_met(file: str, count: int) -> None:
     assert sizes[-1] < 0.1
 
 
+def test_a_compiled_model_gets_no_number_under_the_trainers() -> None:
+    result = small(torch_compile=True)
+    assert isinstance(result, NoEstimate)
+    assert result.keys == ("torch_compile",)
+
+
 def test_an_8_bit_base_keeps_its_inputs_beside_checkpoints_without_reentry() -> None:
     case = {"arch": "llama-3.2-1b", "method": "qlora", "bits": 8, "batch": 4, "seq": 1024}
     kept, dropped = (

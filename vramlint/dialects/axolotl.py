@@ -18,7 +18,9 @@ ADAPTERS = (None, "lora", "qlora")
 OWN_STEP = {
     "_offload": "activations are offloaded axolotl's way", "_layer_offload": "layers are offloaded",
     "_selective": "checkpointing is selective", "_chunked_ce": "the cross entropy is chunked",
-    "_tiled_mlp": "the MLP is tiled",
+    "_tiled_mlp": "the MLP is tiled", "_qat": "weights are quantised on the way (qat)",
+    "_fused_attention": "a kernel of axolotl's own is in attention", "_fused_mlp": "the MLP is fused",
+    "_fused_norm": "norms are fused", "_eaft": "the loss is weighted by entropy",
 }
 UPCAST_BY = (None, "sdpa", "eager")
 """Attention under which full training leaves embeddings, norms and head in fp32 (`_configure_embedding_dtypes`)."""

@@ -69,6 +69,8 @@ def common_refusal_of(run: Run, a: Architecture) -> NoEstimate | None:
         return NoEstimate(f"{unknown[0]} is not known: {run.unknown[unknown[0]]}", tuple(unknown))
     if (why := unsimulated_trainer(run) or refused_by(run, a)) is not None:
         return why
+    if run.torch_compile and run.trainer not in OWN_LOOPS:  # inductor fuses what is saved, and cuts up memory its own way
+        return NoEstimate(f"torch.compile is not simulated under {run.trainer} yet", ("torch_compile",))
     if run.use_vllm:
         return NoEstimate("what vLLM takes beside the training is not simulated yet", ("use_vllm",))
     if run.trainer in SCORING and "sft-loss-in-full" in library_facts(run.stack, a.model_type):
