@@ -173,14 +173,20 @@ def _simulated(run: Run, subject: Subject, target: Target | None) -> Estimate | 
 
 def _shared(run: Run, recognised: Recognised, target: Target | None) -> Run:
     """The run on all cards of the target, one process each, where nothing says on how many it is trained."""
-    origin = recognised.origins.get("num_processes")
-    is_open = "num_processes" in run.unknown or origin is None or origin.kind == "default"
-    if target is None or target.gpu_count == 1 or not is_open:
+    if target is None or not cards_left_open(run, recognised):
         return run
-    if "num_processes" not in run.unknown and not run.trainer.startswith(("transformers", "trl-")):
+    if "num_processes" in run.unknown:
+        unknown = {key: why for key, why in run.unknown.items() if key != "num_processes"}
+        return replace(run, num_processes=target.gpu_count, unknown=unknown)
+    if not run.trainer.startswith(("transformers", "trl-")):
         return run  # a recipe for one card
-    unknown = {key: why for key, why in run.unknown.items() if key != "num_processes"}
-    return replace(run, num_processes=target.gpu_count, unknown=unknown)
+    return replace(run, num_processes=target.gpu_count)
+
+
+def cards_left_open(run: Run, recognised: Recognised) -> bool:
+    """Whether only the launch, or the target, says on how many cards the run is trained."""
+    origin = recognised.origins.get("num_processes")
+    return "num_processes" in run.unknown or origin is None or origin.kind == "default"
 
 
 def _need(candidate: Candidate) -> int:

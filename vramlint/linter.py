@@ -10,7 +10,7 @@ from vramlint.catalog import FoundModel, MissingModel, Target, allowances
 from vramlint.dataclass import dataclass, field, replace
 from vramlint.dialects import Recognised, run_schema
 from vramlint.examine import Facts, Numbers, Subject, numbers_of, subject_of
-from vramlint.findings import Finding, Fix
+from vramlint.findings import ABOUT_THE_FIT, Finding, Fix
 from vramlint.memory import Estimate, NoEstimate, unsimulated_trainer
 from vramlint.planning import Estimator, plans_for, settle, with_growth, with_plans
 from vramlint.record import Record, failed_record, record_of
@@ -229,8 +229,19 @@ def _checked(subject: Subject, numbers: Numbers, rules: RuleSet, options: Option
             findings = [with_plans(finding, plans, target, estimator) for finding in findings]
         else:
             findings = [with_growth(finding, run, subject, target, estimator) for finding in findings]
+    if target is not None and any("num_processes" in one.unknown for one in subject.runs):
+        findings = [_telling_cards(finding, target) for finding in findings]
     outcome_of = estimator.on(target)
     return [replace(f, fixes=tuple(settle(fix, subject, outcome_of) for fix in f.fixes)) for f in findings]
+
+
+def _telling_cards(finding: Finding, target: Target) -> Finding:
+    """A finding about the fit, with how many cards it was taken for: the file shards its run and leaves that to the launch."""
+    if finding.name not in ABOUT_THE_FIT:
+        return finding
+    cards = "one card" if target.gpu_count == 1 else f"{target.gpu_count} cards"
+    taken = f"taken for {cards}, as the target has, since the launch decides: state num_processes, or a target such as 8xa100"
+    return replace(finding, help=(*finding.help, taken))
 
 
 def _disputed(runs: tuple[Run, ...]) -> frozenset[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from vramlint.catalog import FoundModel
-from vramlint.examine import DEFAULT_CAPABILITY, Numbers, Subject
+from vramlint.catalog import FoundModel, Target
+from vramlint.examine import DEFAULT_CAPABILITY, Numbers, Subject, cards_left_open
 from vramlint.memory import Band, Estimate, NoEstimate, Parts, Tensor
 from vramlint.run import Run
 
@@ -99,8 +99,7 @@ def _assumptions_of(subject: Subject, numbers: Numbers) -> list[Record]:
     else:
         why = "no lock, requirements or environment file says which library versions: the current ones are assumed"
         found.append({"key": "stack", "value": "current", "why": why})
-    origin = subject.recognised.origins.get("num_processes")
-    if numbers.target is not None and numbers.target.gpu_count > 1 and (origin is None or origin.kind == "default"):
+    if numbers.target is not None and _cards_say(subject, numbers.target):
         found.append({
             "key": "num_processes", "value": str(numbers.worst.run.num_processes),
             "why": f"{numbers.target.name}: one process on each of its cards",
@@ -114,6 +113,14 @@ def _assumptions_of(subject: Subject, numbers: Numbers) -> list[Record]:
         ]
     found += [{"key": "", "value": "", "why": note} for note in subject.recognised.notes]
     return found
+
+
+def _cards_say(subject: Subject, target: Target) -> bool:
+    """Whether it is the target that says on how many cards the run is trained."""
+    return any(
+        "num_processes" in run.unknown or (target.gpu_count > 1 and cards_left_open(run, subject.recognised))
+        for run in subject.runs
+    )
 
 
 def _unknown_of(subject: Subject, numbers: Numbers) -> list[Record]:

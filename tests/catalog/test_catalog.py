@@ -62,6 +62,28 @@ def test_a_size_is_a_target_and_says_what_it_assumes() -> None:
     assert exact.compute_capability == (8, 6)
 
 
+@pytest.mark.parametrize(("text", "count", "one"), [
+    ("8xA100-80GB", 8, "a100-80gb"), ("2 x rtx3090", 2, "rtx3090"), ("4x24GiB@8.6", 4, "24GiB@8.6"), ("1xt4", 1, "t4"),
+    ("2xp4de.24xlarge", 16, "a100-80gb"),
+])
+def test_a_number_before_a_card_is_so_many_of_it(text: str, count: int, one: str) -> None:
+    found, card = find_target(text), find_target(one)
+    assert isinstance(found, Target)
+    assert isinstance(card, Target)
+    assert (found.gpu_count, found.usable, found.compute_capability) == (count, card.usable, card.compute_capability)
+
+
+@pytest.mark.parametrize("text", ["0xrtx3090", "-1xrtx3090", "99999xrtx3090", "2x", "2x2xrtx3090", "x2"])
+def test_no_number_of_cards(text: str) -> None:
+    assert isinstance(find_target(text), UnknownTarget)
+
+
+def test_of_several_unknown_cards_the_suggestions_are_as_many() -> None:
+    found = find_target("8xrtx30700")
+    assert isinstance(found, UnknownTarget)
+    assert "8xrtx3070" in found.suggestions
+
+
 def test_an_unknown_card_gets_suggestions() -> None:
     found = find_target("rtx30700")
     assert isinstance(found, UnknownTarget)

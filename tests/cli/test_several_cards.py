@@ -27,10 +27,11 @@ ZERO_2 = "deepspeed: {zero_optimization: {stage: 2, reduce_bucket_size: 20000000
 
 
 def checked(path: Path, text: str, target: str, **more: Any) -> Checked:
-    card = find_target(target)
-    assert isinstance(card, Target)
+    card = find_target(target) if target else None
+    assert isinstance(card, Target | None)
     path.write_text(text)
-    return check_data(str(path), text.encode(), Options((card,), Facts(isolated=True, **more)), RULES)
+    cards = (card,) if card else ()
+    return check_data(str(path), text.encode(), Options(cards, Facts(isolated=True, **more)), RULES)
 
 
 def record(found: Checked) -> Any:
@@ -44,7 +45,7 @@ def train(tmp_path: Path) -> Path:
 
 
 def test_nobody_says_how_many_cards_so_there_is_no_number(train: Path) -> None:
-    found = checked(train, TRAIN + ZERO_2, "a100-80gb")
+    found = checked(train, TRAIN + ZERO_2, "")
     assert record(found)["estimate"] is None
     (finding,) = [finding for finding in found.findings if finding.name == "no-estimate"]
     assert "state num_processes" in finding.message
@@ -56,6 +57,16 @@ def test_stated_or_on_the_target_s_cards(train: Path, overrides: dict[str, int])
     assert record(found)["verdict"] == "fits"
     said = {entry["value"] for entry in record(found)["assumptions"] if entry["key"] == "num_processes"}
     assert said == {"4" if overrides else "8"}
+
+
+def test_what_the_target_decided_is_said_beside_the_verdict(train: Path) -> None:
+    found = checked(train, TRAIN + ZERO_2, "2x12GiB@8.6")
+    (finding,) = [finding for finding in found.findings if finding.name == "does-not-fit"]
+    assert any("taken for 2 cards" in line and "num_processes" in line for line in finding.help)
+    stated = checked(train, TRAIN + ZERO_2, "12GiB@8.6", overrides={"num_processes": 2})
+    (same,) = [finding for finding in stated.findings if finding.name == "does-not-fit"]
+    assert not any("taken for" in line for line in same.help)
+    assert record(found)["estimate"]["device"] == record(stated)["estimate"]["device"]
 
 
 def test_more_cards_need_less_each(train: Path) -> None:

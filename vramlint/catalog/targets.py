@@ -10,10 +10,13 @@ from typing import Any
 
 from vramlint.catalog.config import DATA
 from vramlint.catalog.target import Target, UnknownTarget
+from vramlint.dataclass import replace
 
 GPUS = os.path.join(DATA, "gpus.jsonl")
 INSTANCES = os.path.join(DATA, "instances.jsonl")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(gib|gb|mib|mb|g)(?:@(\d+)\.(\d))?", re.IGNORECASE)
+SEVERAL = re.compile(r"([1-9]\d{0,3})\s*[x×*]\s*(?=\S)(.+)", re.IGNORECASE)
+"""Cards of a kind that train together: `8xA100-80GB`."""
 UNITS = {"gib": 1 << 30, "g": 1 << 30, "gb": 10**9, "mib": 1 << 20, "mb": 10**6}
 ASSUMED_CAPABILITY = (8, 0)
 DRIVER_SHARE = {True: 0.985, False: 0.975}
@@ -24,10 +27,22 @@ NOISE = re.compile(r"\b(nvidia|geforce|tesla|amd|intel|radeon|instinct|gpu|graph
 
 
 def find_target(text: str, *, reserve: int = 0) -> Target | UnknownTarget:
-    """The card that `text` names: an id or a spelling of it, an instance, or a size such as `24GiB@8.6`.
+    """The card that `text` names: an id or a spelling of it, an instance, or a size such as `24GiB@8.6`; `8xa100` is eight.
 
-    `reserve` bytes are kept for others.
+    `reserve` bytes of each are kept for others.
     """
+    several = SEVERAL.fullmatch(text.strip())
+    if several is None:
+        return _find_one(text, reserve)
+    found = _find_one(several[2], reserve)
+    if isinstance(found, UnknownTarget):
+        near = tuple(f"{several[1]}x{name}" for name in found.suggestions)
+        return UnknownTarget(text, f"unknown target {text!r}", near)
+    count = int(several[1])
+    return replace(found, id=f"{count}x{found.id}", name=f"{count}×{found.name}", gpu_count=count * found.gpu_count)
+
+
+def _find_one(text: str, reserve: int) -> Target | UnknownTarget:
     size = SIZE.fullmatch(text.strip())
     if size:
         return _of_size(text.strip(), size, reserve)
