@@ -126,3 +126,19 @@ def test_the_least_capacity_is_bracketed_by_runs(worker: Worker) -> None:
     assert [found["too_little"], found["least_capacity"]] == list(expected)
     assert measured["peak_allocated"] <= found["least_capacity"] <= measured["peak_reserved"] + (32 << 20)
     assert worker.run(case, found["too_little"] / measured["device_bytes"])["error"] == "oom"
+
+
+def test_expandable_segments_take_only_what_is_mapped(libraries: Path) -> None:
+    script = (
+        "import torch; a = [torch.empty(300 << 20, dtype=torch.uint8, device='cuda') for _ in range(5)]; del a[1]; del a[2]; "
+        "b = torch.empty(700 << 20, dtype=torch.uint8, device='cuda'); grown = torch.cuda.memory_reserved() >> 20; "
+        "torch.cuda.empty_cache(); print(grown, torch.cuda.memory_reserved() >> 20)"
+    )
+    environment = {
+        **os.environ, "PHANTOM_OUT": str(libraries), "PHANTOM_MEM": str(4 << 30), "PHANTOM_CC": "80",
+        "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
+    }
+    done = subprocess.run(
+        [PHANTOM / "phantom-python", VENV, "-c", script], env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["2200", "1600"]  # five of 300 and one of 700 in a row; two holes given back

@@ -1,0 +1,96 @@
+"""A case under unsloth's FastLanguageModel and its patched SFTTrainer, as its notebooks call them.
+
+unsloth has PyTorch's allocator use expandable segments, patches the training libraries at its import and opens the device
+there, so it is imported in the measuring child, and the allocator is told before. The weights are made, not read:
+`lab.loading.build` stands in for `AutoModelForCausalLM.from_pretrained`. Options of a case: `gradient_checkpointing`
+("unsloth", true or false).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+os.environ["PYTORCH_CUDA_ALLOC_CONF"] = "expandable_segments:True"
+
+import torch
+import transformers
+
+from lab import phantom_answers
+from lab.case import architecture_fields
+from lab.loading import build
+from lab.trainers import arguments, tokenizer
+
+CLASSES = {
+    "llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM", "mistral": "MistralForCausalLM",
+    "gemma": "GemmaForCausalLM", "gemma2": "Gemma2ForCausalLM", "granite": "GraniteForCausalLM", "cohere": "CohereForCausalLM",
+}
+
+
+def folder_of(case: Mapping[str, Any]) -> str:
+    """A directory with the model's config and a tokenizer, and no weights."""
+    folder = tempfile.mkdtemp()
+    fields = architecture_fields(case)
+    config = transformers.AutoConfig.for_model(fields.pop("model_type"), **fields)
+    config.architectures = [CLASSES[config.model_type]]
+    config.save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    return folder
+
+
+def loads(case: Mapping[str, Any], folder: str) -> Callable[..., Any]:
+    """What stands in for `from_pretrained`."""
+
+    def load(_: str, **given: Any) -> Any:
+        model = build(case)
+        quantization = given.get("quantization_config")
+        if quantization is not None:
+            model.config.quantization_config = quantization
+            model.is_loaded_in_4bit = True
+            model.hf_quantizer = transformers.quantizers.AutoHfQuantizer.from_config(quantization)
+            model.quantization_method = "bitsandbytes"
+        model.hf_device_map = {"": 0}
+        model.name_or_path = model.config._name_or_path = folder  # noqa: SLF001 — from_pretrained writes it
+        return model
+
+    return load
+
+
+def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], None], Any, str]:
+    """The trainer's `train`, the model, and unsloth's version."""
+    os.chdir(tempfile.mkdtemp())  # its generated trainers go where it runs
+    import unsloth  # it opens the device
+
+    options = case["options"] or {}
+    folder = folder_of(case)
+    for name in CLASSES:
+        module = getattr(unsloth.models, name, None)
+        if module is not None and hasattr(module, "AutoModelForCausalLM"):
+            module.AutoModelForCausalLM = SimpleNamespace(from_pretrained=loads(case, folder))
+    full = case["method"] == "full"
+    recompute = options.get("gradient_checkpointing", "unsloth")
+    model, words = unsloth.FastLanguageModel.from_pretrained(
+        folder, max_seq_length=case["seq"], load_in_4bit=case["method"] == "qlora", dtype=getattr(torch, case["weights"]),
+        full_finetuning=full, use_gradient_checkpointing=recompute,
+    )
+    if not full:
+        model = unsloth.FastLanguageModel.get_peft_model(
+            model, r=case["lora_r"], target_modules=case["lora_targets"], lora_alpha=case["lora_r"],
+            lora_dropout=case["lora_dropout"], bias=case["lora_bias"], use_gradient_checkpointing=recompute, random_state=1,
+        )
+    if torch.cuda.get_device_name(0) == "Phantom GPU":
+        phantom_answers.masks_select(case)
+        if not case["padded"]:
+            phantom_answers.masks_are_all_ones()
+    import datasets
+    from trl import SFTConfig, SFTTrainer
+
+    count = case["batch"] * case["grad_accum"] * case["steps"]
+    text = " ".join(["w5"] * (case["seq"] + 8))  # longer than what is kept, so that every row is full
+    rows = datasets.Dataset.from_list([{"text": text}] * count)
+    settings = arguments(case, SFTConfig, max_length=case["seq"], packing=case["packing"], dataset_text_field="text")
+    trainer = SFTTrainer(model=model, args=settings, processing_class=words, train_dataset=rows)
+    return trainer.train, model, str(unsloth.__version__)
