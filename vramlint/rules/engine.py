@@ -8,9 +8,10 @@ from typing import Any
 from vramlint.catalog import Architecture, MissingModel, Target
 from vramlint.dataclass import dataclass
 from vramlint.findings import Finding, Fix, Safety
-from vramlint.memory import Estimate, NoEstimate
+from vramlint.memory import Estimate, NoEstimate, Parts
 from vramlint.rules.expression import UNKNOWN
-from vramlint.rules.rule import Rule, RuleSet
+from vramlint.rules.names import PARTS
+from vramlint.rules.rule import Rule, RuleSet, shown
 from vramlint.run import Change, Run
 from vramlint.source import Span
 
@@ -22,6 +23,10 @@ CULPRITS = {
     "workspace": "per_device_train_batch_size",
 }
 """Which key costs the memory where one part is the largest: a finding about the fit points there."""
+
+WORTH_A_WORD = 50 << 20
+"""A part of less than so many bytes shows as 0.0 GiB."""
+MOST_PARTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +139,18 @@ class _Names:
             return (facts.allowed or {}).get(rest, UNKNOWN)
         if name == "target.capability":
             return UNKNOWN if facts.target is None else float("{}.{}".format(*facts.target.compute_capability))
+        if name == "estimate.peak.largest":
+            return UNKNOWN if facts.estimate is None else _largest(facts.estimate.peak.parts)
         value: Any = facts
         for part in name.split("."):
             value = getattr(value, part)
             if value is None:
                 return UNKNOWN
         return value
+
+
+def _largest(parts: Parts) -> str:
+    """The parts of a peak that are worth a word, in GiB, largest first."""
+    sizes = sorted(((getattr(parts, name), name) for name in PARTS), reverse=True)
+    told = [f"{name} {shown(size, 'gib')}" for size, name in sizes if size >= WORTH_A_WORD]
+    return ", ".join(told[:MOST_PARTS] or [f"{sizes[0][1]} {shown(sizes[0][0], 'gib')}"])

@@ -24,7 +24,7 @@ RESULTS: dict[str, Type] = {
     **{f"estimate.{field}.{end}": BYTES
        for field in ("allocated", "required", "context", "device") for end in ("low", "typical", "high")},
     **{f"estimate.peak.parts.{part}": BYTES for part in PARTS},
-    "estimate.peak.phase": TEXT, "estimate.peak.next_allocated": BYTES,
+    "estimate.peak.phase": TEXT, "estimate.peak.largest": TEXT, "estimate.peak.next_allocated": BYTES,
     "estimate.narrowest_adapted": NUMBER, "estimate.trainable_parameters": NUMBER, "estimate.total_parameters": NUMBER,
     "target.name": TEXT, "target.id": TEXT, "target.vendor": Type("text", ("nvidia", "amd", "intel", "apple")),
     "target.total": BYTES, "target.usable": BYTES, "target.reserve": BYTES, "target.gpu_count": NUMBER,
