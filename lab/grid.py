@@ -297,6 +297,20 @@ def least() -> Iterator[Case]:
         yield {**case, "capacity": True}
 
 
+def edges() -> Iterator[Case]:
+    """Drawn anew with the least capacity searched for, wider models and encoders among them."""
+    draw = random.Random(41)  # noqa: S311 — drawn alike each time
+    for _ in range(32):
+        yield {**anything(draw), "capacity": True}
+    for _ in range(18):
+        yield {**mixture(draw), "capacity": True}
+    wider = ("llama-3.1-8b", "qwen2.5-7b", "mistral-7b-v0.3", "phi-3-mini", "gemma-2-2b", "starcoder2-3b", "qwen3-8b", "phi-2")
+    for arch in wider:
+        case = family(draw, arch, "causal-lm", draw.choice(("lora", "qlora")), draw.choice(SHAPES))
+        yield {**case, "checkpointing": draw.random() < 0.8, "capacity": True}
+    yield from ({**case, "capacity": True} for index, case in enumerate(encoders(seed=42)) if index % 10 == 0)
+
+
 def sharded() -> Iterator[Case]:
     """What one of several cards holds: DDP, FSDP2, ZeRO 2 and 1, three small models."""
     cards = {"qwen2.5-0.5b": 4, "llama-3.2-1b": 8, "tinyllama-1.1b": 2}
@@ -344,6 +358,7 @@ LISTS: dict[str, Callable[[], Iterator[Case]]] = {
     "again": again,
     "encoders": encoders,
     "least": least,
+    "edges": edges,
     "sharded": sharded,
 }
 

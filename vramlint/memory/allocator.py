@@ -60,6 +60,7 @@ class Allocator:
         "large",
         "live",
         "next_address",
+        "refused",
         "reserved",
         "reserved_peak",
         "segments",
@@ -77,6 +78,7 @@ class Allocator:
         self.next_address = 0
         self.allocated = self.allocated_peak = 0
         self.reserved = self.reserved_peak = 0
+        self.refused = UNLIMITED  # the least that would have had to be reserved where something was given back, or the run ended
         self.growth: list[tuple[int, int]] = []  # (index of the event, reserved after it) for each segment taken
 
     def copy(self) -> Allocator:
@@ -126,16 +128,18 @@ class Allocator:
                     block = pool.pop(index)
                     address = block & ADDRESS
                     whole = block >> ADDRESS_BITS
-                    del starts[address], ends[address + whole]
+                    del starts[address]
                 else:
                     whole = (
                         SMALL_SEGMENT if is_small else LARGE_SEGMENT if size < LARGE_REQUEST
                         else -(-size // SEGMENT_ROUNDING) * SEGMENT_ROUNDING
                     )
                     if self.reserved + whole > capacity:
+                        self.refused = min(self.refused, self.reserved + whole)
                         if not pausing:
                             self.release_free_segments()
                         if pausing or self.reserved + whole > capacity:
+                            self.refused = min(self.refused, self.reserved + whole)
                             self.allocated, self.allocated_peak = allocated, allocated_peak
                             return position
                     address = self.next_address | SMALL_PLACES if is_small else self.next_address
@@ -150,6 +154,8 @@ class Allocator:
                     starts[address + size] = ends[address + whole] = left
                     insert(pool, left)
                     whole = size
+                else:
+                    ends.pop(address + whole, 0)
                 live[identifier] = whole << ADDRESS_BITS | address
                 allocated += whole
                 if allocated > allocated_peak:  # noqa: PLR1730 — max() costs a call an event
@@ -161,12 +167,12 @@ class Allocator:
                 allocated -= size
                 pool = small if address & SMALL_PLACES else large
                 end = address + size
-                before = ends.pop(address, 0)
-                if before:
+                if address in ends:
+                    before = ends.pop(address)
                     del pool[find(pool, before)]
                     address = before & ADDRESS
-                after = starts.pop(end, 0)
-                if after:
+                if end in starts:
+                    after = starts.pop(end)
                     del pool[find(pool, after)]
                     end += after >> ADDRESS_BITS
                 block = end - address << ADDRESS_BITS | address

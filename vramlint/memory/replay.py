@@ -5,20 +5,19 @@ Only blocks above 1 MiB: smaller ones have segments of their own (allocator.py),
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from vramlint.memory.allocator import EMPTY_CACHE, Event
+from vramlint.memory.decisive import Template, closed, sparse
 from vramlint.memory.tape import Block, Span, Tape
 
 Layer = dict[int, int]
 """What one layer that was not played itself holds: the identity of the block that stands for it → the piece's identifier."""
-Template = list[tuple[int, int]]
-"""Of each event of a layer the block's identity, and the size of an allocation or 0 for a free."""
+EVENTS = 6_000
+"""So many of a run's layers may be played: an event costs some 0.8 µs, and the search plays them twice or three times."""
 NOTHING = 0
 SMALL = 1 << 20
 SMALL_SEGMENT = 2 << 20
-LARGE = 10 << 20
-"""Blocks from here on have segments of their own or lie in such; smaller ones share those of 20 MiB (allocator.py)."""
 PACKED = "4 bits"
 EMBEDDED = ("embedded tokens", "attention mask")
 
@@ -34,10 +33,10 @@ class Pass:
         self.begin = phases.get("forward", len(tape.played))
         self.end = phases.get("optimizer step", len(tape.played))
         self.spans = [span for span in tape.spans if span.end <= self.end]
-        self.templates: dict[int, Template] = {}
         self.first: dict[int, int] = {}
         for index, block in enumerate(tape.played):
             self.first.setdefault(id(block), index)
+        self.templates = {span.begin: self._every(span) for span in self.spans}
         name = "backward of the head"
         if "fused loss" in phases:
             name = "backward of the fused loss" if "backward of the fused loss" in phases else "backward of the layers"
@@ -53,14 +52,31 @@ class Pass:
         """What may stay until the optimizer's step."""
         return {id(block) for block in self.played[self.begin:self.end] if block.part == "gradients"}
 
+    def _every(self, span: Span) -> Template:
+        """Of a layer all events."""
+        first, played = self.first, self.played
+        return [
+            (id(block), block.size * block.count if first[id(block)] == index else 0)
+            for index, block in enumerate(played[span.begin:span.end], span.begin)
+            if block.size > SMALL and not block.stands_in
+        ]
+
+    def leave_out(self, reduced: Callable[..., Template]) -> None:
+        """Of each layer only the events that decide, as `decisive.py` says which."""
+        for span in self.spans:
+            self.templates[span.begin] = reduced(self.templates[span.begin], backward=span.forward is not None)
+
+    def count(self) -> int:
+        """How many events the layers have that are not played themselves."""
+        return sum(span.times * len(self.templates[span.begin]) for span in self.spans)
+
 
 class Unrolled:
     """Collects events. Blocks are known by identity; each piece of device memory has an identifier of its own."""
 
-    __slots__ = ("_early", "_gradients", "_held", "_kept", "_last", "_late", "_layers", "_now", "_shared", "_whole", "events")
+    __slots__ = ("_early", "_gradients", "_held", "_kept", "_last", "_late", "_layers", "_now", "_shared", "events")
 
-    def __init__(self, *, whole: bool) -> None:
-        self._whole = whole
+    def __init__(self) -> None:
         self._last = NOTHING
         self._early: tuple[int, ...] = ()
         self._late: tuple[int, ...] = ()
@@ -215,31 +231,11 @@ class Unrolled:
             else:
                 self._release(key)
 
-    def _template(self, span: Span) -> Template:
-        """Of a layer all events, or those that decide where what lasts comes to lie."""
-        known = self._now.templates.get(span.begin)
-        if known is not None:
-            return known
-        first = self._now.first
-        every: Template = []
-        for position in range(span.begin, span.end):
-            block = self._now.played[position]
-            if block.size > SMALL and not block.stands_in:
-                every.append((id(block), block.size * block.count if first[id(block)] == position else 0))
-        self._now.templates[span.begin] = every
-        if self._whole:
-            return every
-        wanted = _decisive(every, backward=span.forward is not None)
-        made = {key for key, size in every if size}
-        found = [(key, size) for key, size in every if key in wanted or key not in made]
-        self._now.templates[span.begin] = found
-        return found
-
     def _forward(self, span: Span) -> list[Layer]:
         """The layers before the one that was played: each takes what the one before gave."""
         takes, gives = id(span.takes), id(span.gives)
         coming = self._one(takes)
-        template = self._template(span)
+        template = self._now.templates[span.begin]
         found: list[Layer] = []
         for _ in range(span.times):
             layer: Layer = {takes: coming} if coming else {}
@@ -258,7 +254,7 @@ class Unrolled:
         """The layers before the one that was played, from the last: each takes the gradient that the one behind it gave."""
         takes, gives = id(span.takes), id(span.gives)
         coming = self._one(gives)
-        template = self._template(span)
+        template = self._now.templates[span.begin]
         for before in reversed(layers):
             if coming:
                 before[takes] = coming
@@ -284,48 +280,21 @@ class Unrolled:
         return next(iter(self._held.get(key, ())), NOTHING)
 
 
-def _decisive(every: Template, *, backward: bool) -> set[int]:
-    """What decides where that comes to lie which a layer leaves.
-
-    That itself, what is there when it is allocated (of a small gradient only in the same segments, which is not looked at),
-    and on the way forward what is there at the fullest moment and leaves a hole that it fits in. On 70 measured rows this is
-    as good as every event, and a fifth of them.
-    """
-    sizes = {key: size for key, size in every if size}
-    freed = {key for key, size in every if not size}
-    lasting = {key: size for key, size in sizes.items() if key not in freed}
-    largest = max(lasting.values(), default=0)
-    wanted, live, fullest = set(lasting), set[int](), set[int]()
-    holes: set[int] = set()
-    current = peak = 0
-    for key, size in every:
-        if not size:
-            live.discard(key)
-            if key in holes:
-                holes.discard(key)
-                current -= sizes[key]
-            continue
-        if key in lasting and (not backward or size >= LARGE):
-            wanted |= live
-        live.add(key)
-        if size >= largest:
-            holes.add(key)
-            current += size
-            if current > peak:
-                peak, fullest = current, set(holes)
-    return wanted if backward else wanted | fullest
-
-
-def unroll(tape: Tape, before: Tape | None = None, *, micro_steps: int = 2, whole: bool = False) -> list[Event]:
+def unroll(tape: Tape, before: Tape | None = None, *, micro_steps: int = 2, affordable: int = EVENTS) -> list[Event]:
     """The events of loading and two steps.
 
     `before` is the tape of a micro step whose gradients `tape` adds to, as it does in all but the first of the `micro_steps`.
-    `whole`: every event of every layer.
+    `affordable`: while layers have more events than that, those are left out that decide the least.
     """
     now = Pass(tape)
     earlier = None if before is None else Pass(before)
+    passes = [(now, 1)] if earlier is None else [(earlier, 1), (now, micro_steps - 1)]
+    for reduced in (closed, sparse):
+        if 2 * sum(one.count() * times for one, times in passes) > affordable:
+            for one, _ in passes:
+                one.leave_out(reduced)
     loaded = tape.played[:now.begin]
-    unrolled = Unrolled(whole=whole)
+    unrolled = Unrolled()
     unrolled.load([block for block in loaded if block.part == "weights"])
     unrolled.empty_cache()
     unrolled.load([block for block in loaded if block.part not in ("weights", "optimizer", "gradients", "workspace")])
