@@ -80,7 +80,7 @@ class Graph:
         self.unpacks = False  # saved tensors come out of a checkpoint: nobody but the backward that asked holds them
         self.stops_at = NEVER  # nothing is computed behind this operation, and of it only what it saves
         self.completes = False  # whether it saves its own output
-        self.gradients: dict[str, Block] = {}
+        self.gradients: dict[str, Block | None] = {}  # None: that of an earlier micro step
         self.cache: list[Tensor] = []
         self.keeps_beside = False
         self.beside: list[Tensor] | None = None
@@ -311,7 +311,10 @@ class Graph:
             if kept != size:
                 block = tape.allocate(kept, "gradients", "gradients of weights", count=count)
                 tape.free(first)
-            if name in self.gradients:
+            if name in self.gradients and self.gradients.get(name) is None:
+                tape.add_up(block)
+                self.gradients[name] = block
+            elif name in self.gradients:
                 tape.free(block)
             elif self.uses is None or not self.uses(name, block, block.size):
                 self.gradients[name] = block

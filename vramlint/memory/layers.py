@@ -174,7 +174,7 @@ class Layers:
                 tape.free(own)
                 kept = head
         if accumulates:
-            tape.free(kept)
+            tape.add_up(kept)
 
     def _backward_one(self, played: Played, gradient: Tensor | None, accumulates: bool) -> Tensor | None:
         first, source, out = played.graph, played.source, played.out
@@ -219,7 +219,7 @@ class Layers:
         return played.pattern, played.pattern.operations[-1].output
 
 
-class Everything(dict[str, Block]):
+class Everything(dict[str, "Block | None"]):
     """Gradients that are all there already."""
 
     def __contains__(self, key: object) -> bool:

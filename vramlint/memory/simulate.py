@@ -17,6 +17,7 @@ from vramlint.memory.evaluation import evaluates, evaluation_loss
 from vramlint.memory.inventory import inventory, saved_ends
 from vramlint.memory.liger import liger_parts
 from vramlint.memory.masks import masks_of
+from vramlint.memory.micro_steps import first_micro_step
 from vramlint.memory.operations import Setting
 from vramlint.memory.optimizers import optimizer_of
 from vramlint.memory.own_loops import OWN_LOOPS, block_under, left_plain, under_own_loop, untied
@@ -202,7 +203,7 @@ def _estimate_of(
     replay: bool,
 ) -> Estimate:
     generates = plan.course.generation is not None
-    before = play(replace(plan, accumulates=False, evaluation=None)) if plan.accumulates and (replay or generates) else None
+    before = _micro_step_before(plan, tape) if plan.accumulates and (replay or generates) else None
     # What the backward pass left free is given back for an optimizer's temporaries, too.
     searched = plan.checkpointing or tape.settle().phase == "optimizer step"
     found = replayed(
@@ -248,6 +249,15 @@ def _estimate_of(
         kernels=f"compute capability {capability[0]}.{capability[1]}", assumptions=tuple(assumptions),
         narrowest_adapted=min((min(weight.shape) for weight in _adapted(plan)), default=None),
     )
+
+
+def _micro_step_before(plan: Plan, tape: Tape) -> Tape:
+    """The tape of the first of several micro steps, of which `tape` is the last: played, where more is different in it."""
+    tied = plan.setting.trained and plan.architecture.tie_word_embeddings and (plan.pieces or plan.loss in (FUSED, LIGER))
+    sends = plan.sharding is not None and plan.sharding.kind != "ddp"
+    if tied or sends or plan.course.generation is not None or plan.encoder is not None:
+        return play(replace(plan, accumulates=False, evaluation=None))
+    return first_micro_step(tape)
 
 
 def _adapted(plan: Plan) -> Iterator[Weight]:

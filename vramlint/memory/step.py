@@ -130,7 +130,7 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
         # What a weight already has takes the new gradient in; the new one is there for a moment only.
         # That of a tied head waits for the embedding's.
         there = ("final norm",) if a.tie_word_embeddings else ("head", "final norm")
-        graph.gradients = dict.fromkeys(there, accumulated[0])
+        graph.gradients = dict.fromkeys(there)
     gradients = graph.backward(output, gradient)
     graph.end_autocast()
     exchange.headed()

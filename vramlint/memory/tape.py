@@ -62,12 +62,13 @@ class Moment:
 class Tape:
     """Plays allocations and frees; knows the peak overall and by phase.
 
-    `played` has each block at its allocation and once more at its free, in order; `phases` the index at which each begins.
+    `played` has each block at its allocation and once more at its free, in order; `phases` the index at which each begins;
+    `added` those of the frees of gradients that were added to what an earlier micro step left.
     """
 
     __slots__ = (
-        "_fullest", "_highest", "_live", "_phase", "_settled", "_top", "_top_phase", "current", "peak_by_phase", "phases",
-        "played", "spans",
+        "_fullest", "_highest", "_live", "_phase", "_settled", "_top", "_top_phase", "added", "current", "peak_by_phase",
+        "phases", "played", "spans",
     )
 
     def __init__(self) -> None:
@@ -81,6 +82,7 @@ class Tape:
         self.peak_by_phase: dict[str, int] = {}
         self.played: list[Block] = []
         self.phases: list[tuple[int, str]] = []
+        self.added: list[int] = []
         self.spans: list[Span] = []
         self.phase = "loading"
 
@@ -123,6 +125,7 @@ class Tape:
         """Blocks that are there since the index `begin`, where `total` bytes and the blocks with the identities `alive` were."""
         since, there = self.played[begin:], set(alive)
         self.played[begin:begin] = blocks
+        self.added = [index if index < begin else index + len(blocks) for index in self.added]
         self._live.update((id(block), block) for block in blocks)
         more = sum(block.size * block.count for block in blocks)
         self.current += more
@@ -144,6 +147,11 @@ class Tape:
         del self._live[id(block)]
         self.played.append(block)
         self.current -= block.size * block.count
+
+    def add_up(self, gradient: Block) -> None:
+        """Give a gradient back that has been added to that of earlier micro steps; in the first of them it would stay."""
+        self.added.append(len(self.played))
+        self.free(gradient)
 
     def free_all(self, blocks: Iterable[Block]) -> None:
         """Give several blocks back."""
