@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -103,3 +104,14 @@ def test_replace_gives_another() -> None:
     assert first == Pickled(1, (2,))
     with pytest.raises(TypeError):
         replace(first, c=1)
+
+
+def test_a_mapping_in_a_frozen_one_does_not_keep_it_from_being_a_key() -> None:
+    @ours(slots=True, frozen=True)
+    class Model:
+        name: str
+        extra: Mapping[str, int]
+
+    known = {Model("a", MappingProxyType({"x": 1})): "one"}
+    assert known[Model("a", {"x": 1})] == "one"
+    assert Model("a", {"x": 2}) not in known

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["dataclass", "field", "replace"]
 
+MAPPINGS = (dict, MappingProxyType)
 MISSING: Any = object()
 """No default."""
 
@@ -130,7 +132,11 @@ def _equal(self: Any, other: object) -> bool:
 
 
 def _hashed(self: Any) -> int:
-    return hash(_held(self))
+    held = _held(self)
+    try:
+        return hash(held)
+    except TypeError:  # a mapping is in it, which equality alone looks at
+        return hash(tuple([value for value in held if value.__class__ not in MAPPINGS]))
 
 
 def _reduced(self: Any) -> tuple[type, tuple[Any, ...]]:

@@ -74,13 +74,13 @@ def architecture_from_config(config: Mapping[str, Any]) -> Architecture:
         hidden_act=str(
             fields.get("hidden_act") or fields.get("hidden_activation") or fields.get("activation_function") or "gelu",
         ),
-        max_position_embeddings=fields.get("max_position_embeddings"),
+        max_position_embeddings=_number(fields.get("max_position_embeddings")),
         dtype=_dtype(config),
         attention_bias=qkv_bias,
         attention_output_bias=output_bias,
         mlp_bias=bool(fields.get("mlp_bias", False)),
-        sliding_window=fields.get("sliding_window") if fields.get("use_sliding_window", True) else None,
-        layer_types=tuple(fields["layer_types"]) if fields.get("layer_types") else None,
+        sliding_window=_number(fields.get("sliding_window")) if fields.get("use_sliding_window", True) else None,
+        layer_types=tuple(map(str, fields["layer_types"])) if fields.get("layer_types") else None,
         attention_dropout=_dropout(fields, "attention_dropout", "attn_pdrop", "attention_probs_dropout_prob"),
         hidden_dropout=_dropout(fields, "resid_pdrop", "dropout", "hidden_dropout", "hidden_dropout_prob"),
         num_experts=int(experts),
@@ -111,6 +111,10 @@ def _size(fields: Mapping[str, Any], name: str) -> int:
     if not 0 < value < LARGEST:
         raise ValueError(f"{name} is {value}")
     return value
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _grouped(fields: Mapping[str, Any], heads: int) -> int:

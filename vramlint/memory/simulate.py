@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
 
 from vramlint.catalog import Architecture, communicator_for, context_for, library_facts
 from vramlint.dataclass import replace
@@ -44,6 +46,8 @@ from vramlint.memory.trainers import (
 from vramlint.run import Run
 
 MIB = 1 << 20
+TAPES_KEPT = 64
+"""A search for a plan plays some ten to forty."""
 PARTS = ("weights", "adapters", "gradients", "optimizer", "activations", "logits", "workspace")
 
 
@@ -52,11 +56,26 @@ def estimate(
 ) -> Estimate | NoEstimate:
     """The memory of `run` in bytes on a card of that capability, or why there is no number.
 
-    Without `replay` it takes a third of the time: `required` is then a share of `allocated`, with a wide band.
+    Without `replay` it takes a third of the time: `required` is then a share of `allocated`, with a wide band. A plan is searched
+    for without, and what it comes to asked with it: the step of a run that was asked about lately is not played anew.
     """
+    played = _played(run, architecture, capability)
+    return played if isinstance(played, NoEstimate) else _estimate_of(run, played, capability, replay=replay)
+
+
+class Played(NamedTuple):
+    """A run's plan, the tape of its step, and what the plan takes for granted."""
+
+    plan: Plan
+    tape: Tape
+    assumptions: tuple[Assumption, ...]
+
+
+@lru_cache(TAPES_KEPT)
+def _played(run: Run, architecture: Architecture, capability: tuple[int, int]) -> Played | NoEstimate:
     encoder = encoder_of(run, architecture)
     if encoder is not None:
-        return _of_encoder(run, architecture, encoder, capability, replay=replay)
+        return _of_encoder(run, architecture, encoder, capability)
     architecture = untied(run, architecture)
     block = block_under(run, architecture, block_of(architecture))
     refused = refusal_of(run, architecture, block)
@@ -70,13 +89,10 @@ def estimate(
             "TRL's fused head fails in bfloat16 below compute capability 8.0, which has no product of it in fp32",
             ("bf16",),
         )
-    tape = play(plan)
-    return _estimate_of(run, plan, tape, capability, assumptions, replay=replay)
+    return Played(plan, play(plan), tuple(assumptions))
 
 
-def _of_encoder(
-    run: Run, a: Architecture, encoder: Encoder, capability: tuple[int, int], *, replay: bool,
-) -> Estimate | NoEstimate:
+def _of_encoder(run: Run, a: Architecture, encoder: Encoder, capability: tuple[int, int]) -> Played | NoEstimate:
     refused = encoder_refusal_of(run, a, encoder)
     if refused is not None:
         return refused
@@ -85,7 +101,7 @@ def _of_encoder(
     plan = encoder_plan_of(
         run, a, encoder, capability, _workspace(capability), _attention(run, capability, dtype), dtype, assumptions,
     )
-    return _estimate_of(run, plan, play(plan), capability, assumptions, replay=replay)
+    return Played(plan, play(plan), tuple(assumptions))
 
 
 def _dtype(run: Run, a: Architecture, assumptions: list[Assumption]) -> str:
@@ -198,10 +214,8 @@ def _attention(run: Run, capability: tuple[int, int], dtype: str) -> str:
     return run.attn_implementation or "sdpa"
 
 
-def _estimate_of(
-    run: Run, plan: Plan, tape: Tape, capability: tuple[int, int], assumptions: list[Assumption], *,
-    replay: bool,
-) -> Estimate:
+def _estimate_of(run: Run, played: Played, capability: tuple[int, int], *, replay: bool) -> Estimate:
+    plan, tape, assumptions = played.plan, played.tape, list(played.assumptions)
     generates = plan.course.generation is not None
     before = _micro_step_before(plan, tape) if plan.accumulates and (replay or generates) else None
     # What the backward pass left free is given back for an optimizer's temporaries, too.
