@@ -9,7 +9,7 @@ from vramlint.memory.dtypes import BYTES
 from vramlint.memory.reductions import column_sum_buffer
 from vramlint.memory.tape import Block, Tape
 
-NEVER = 1 << 62
+NEVER, AT_ONCE = 1 << 62, -1
 
 
 class Tensor:
@@ -125,10 +125,12 @@ class Graph:
         """One reference less each."""
         for tensor in tensors:
             tensor.refs -= 1
-            if tensor.refs == 0 and tensor.block is not None:
+            if tensor.refs:
+                continue
+            if tensor.block is not None:
                 self.tape.free(tensor.block)
                 tensor.block = None
-            if tensor.refs == 0 and tensor.base is not None:
+            if tensor.base is not None:
                 self.drop(tensor.base)
                 tensor.base = None
 

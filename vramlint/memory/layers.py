@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vramlint.memory.autograd import Graph, Tensor
+from vramlint.memory.autograd import AT_ONCE, Graph, Tensor
 from vramlint.memory.dtypes import BYTES
 from vramlint.memory.exchange import Exchange
 from vramlint.memory.layer import Layer
@@ -28,7 +28,7 @@ def gradient_of(tape: Tape, weight: Weight) -> Block:
 class Played:
     """One layer that is played, for itself and for the `between` like ones before it."""
 
-    __slots__ = ("between", "graph", "kept", "layer", "out", "pattern", "source", "span")
+    __slots__ = ("between", "graph", "kept", "layer", "out", "source", "span")
 
     def __init__(self, layer: Layer, between: int) -> None:
         self.layer = layer
@@ -38,7 +38,6 @@ class Played:
         self.out: Tensor | None = None
         self.kept: list[Block] = []  # what the layers between leave
         self.span: Span | None = None
-        self.pattern: Graph | None = None
 
 
 class Layers:
@@ -61,6 +60,7 @@ class Layers:
         self._tape = tape
         self._mask = masks[-1] if plan.setting.masks.used else None
         self._played: list[Played] = []
+        self._patterns: dict[tuple[int, tuple[int, ...], str], Graph] = {}
         self._casts: list[Block] = []
         for stack in plan.stacks:
             layer = Layer(plan.architecture, stack.block, stack.projections, plan.setting, stack.experts)
@@ -212,11 +212,13 @@ class Layers:
         return made
 
     def _recorded(self, played: Played, source: Tensor) -> tuple[Graph, Tensor]:
-        """A layer as it will be recorded when it is played again, on a tape of its own, and its output."""
-        if played.pattern is None:
-            played.pattern = Graph(Tape())
-            played.layer.forward(played.pattern, Tensor(None, source.shape, source.dtype, True), self._mask, "layer")
-        return played.pattern, played.pattern.operations[-1].output
+        """A layer as it will be recorded when it is played again, where nothing is allocated, and its output."""
+        key = (id(played.layer), source.shape, source.dtype)
+        if key not in self._patterns:
+            like = self._patterns[key] = Graph(Tape())
+            like.stops_at = AT_ONCE
+            played.layer.forward(like, Tensor(None, source.shape, source.dtype, True), self._mask, "layer")
+        return self._patterns[key], self._patterns[key].operations[-1].output
 
 
 class Everything(dict[str, "Block | None"]):

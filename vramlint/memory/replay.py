@@ -9,13 +9,11 @@ from collections.abc import Callable, Sequence
 
 from vramlint.memory.allocator import EMPTY_CACHE, Event
 from vramlint.memory.decisive import Template, closed, sparse
+from vramlint.memory.like_layers import NOTHING, Layer, LikeLayers
 from vramlint.memory.tape import Block, Span, Tape
 
-Layer = dict[int, int]
-"""What one layer that was not played itself holds: the identity of the block that stands for it → the piece's identifier."""
 EVENTS = 6_000
 """So many of a run's layers may be played: an event costs some 0.8 µs, and the search plays them twice or three times."""
-NOTHING = 0
 SMALL = 1 << 20
 SMALL_SEGMENT = 2 << 20
 PACKED = "4 bits"
@@ -25,7 +23,7 @@ EMBEDDED = ("embedded tokens", "attention mask")
 class Pass:
     """Forward and backward of one micro batch on a tape: from `begin` to `end`, where the optimizer's step is."""
 
-    __slots__ = ("begin", "end", "first", "multiplies", "played", "spans", "starts", "templates")
+    __slots__ = ("_like", "_singly", "begin", "end", "first", "multiplies", "played", "spans", "starts", "templates")
 
     def __init__(self, tape: Tape) -> None:
         phases = {name: index for index, name in reversed(tape.phases)}
@@ -33,10 +31,11 @@ class Pass:
         self.begin = phases.get("forward", len(tape.played))
         self.end = phases.get("optimizer step", len(tape.played))
         self.spans = [span for span in tape.spans if span.end <= self.end]
-        self.first: dict[int, int] = {}
-        for index, block in enumerate(tape.played):
-            self.first.setdefault(id(block), index)
+        places = range(len(tape.played))
+        self.first = dict(zip(map(id, reversed(tape.played)), reversed(places), strict=True))
         self.templates = {span.begin: self._every(span) for span in self.spans}
+        self._like: dict[int, LikeLayers] = {}
+        self._singly: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
         name = "backward of the head"
         if "fused loss" in phases:
             name = "backward of the fused loss" if "backward of the fused loss" in phases else "backward of the layers"
@@ -61,10 +60,28 @@ class Pass:
             if block.size > SMALL and not block.stands_in
         ]
 
+    def singly(self, begin: int, end: int) -> list[tuple[int, int, int]]:
+        """What is played once: of each event the block's identity, its size, and how many are allocated, or 0 for a free."""
+        known = self._singly.get((begin, end))
+        if known is None:
+            first = self.first
+            known = self._singly[begin, end] = [
+                (id(block), block.size, block.count if first[id(block)] == index else 0)
+                for index, block in enumerate(self.played[begin:end], begin)
+                if block.size > SMALL and not block.stands_in
+            ]
+        return known
+
     def leave_out(self, reduced: Callable[..., Template]) -> None:
         """Of each layer only the events that decide, as `decisive.py` says which."""
         for span in self.spans:
             self.templates[span.begin] = reduced(self.templates[span.begin], backward=span.forward is not None)
+
+    def like(self, span: Span) -> LikeLayers:
+        """The events of the layers that were not played themselves, once it is clear which are left out."""
+        if span.begin not in self._like:
+            self._like[span.begin] = LikeLayers(self.templates[span.begin])
+        return self._like[span.begin]
 
     def count(self) -> int:
         """How many events the layers have that are not played themselves."""
@@ -218,28 +235,33 @@ class Unrolled:
 
     def _play(self, begin: int, end: int, *, alone: bool = False) -> None:
         """The events as they are; `alone`: of a layer whose like ones come later."""
-        first, played = self._now.first, self._now.played
-        for position in range(begin, end):
-            block = played[position]
-            if block.size <= SMALL or block.stands_in:
-                continue
-            key = id(block)
-            if first[key] == position:
-                self._held[key] = [self._new(block.size) for _ in range(block.count)]
-            elif alone:
-                self.events.extend((identifier, 0) for identifier in self._held.pop(key, ()))
-            else:
+        held, append, last = self._held, self.events.append, self._last
+        shared = () if alone else self._shared
+        for key, size, count in self._now.singly(begin, end):
+            if count == 1:
+                last += 1
+                held[key] = [last]
+                append((last, size))
+            elif count:
+                held[key] = list(range(last + 1, last + 1 + count))
+                last += count
+                self.events.extend((identifier, size) for identifier in held[key])
+            elif key in shared:
                 self._release(key)
+            else:
+                for identifier in held.pop(key, ()):
+                    append((identifier, 0))
+        self._last = last
 
     def _forward(self, span: Span) -> list[Layer]:
         """The layers before the one that was played: each takes what the one before gave."""
         takes, gives = id(span.takes), id(span.gives)
         coming = self._one(takes)
-        template = self._now.templates[span.begin]
+        like = self._now.like(span)
         found: list[Layer] = []
         for _ in range(span.times):
             layer: Layer = {takes: coming} if coming else {}
-            self._play_layer(template, layer)
+            self._last = like.play(layer, self._last, self.events)
             coming = layer.pop(gives, coming)
             found.append(layer)
             if len(found) > span.keeps:
@@ -254,27 +276,14 @@ class Unrolled:
         """The layers before the one that was played, from the last: each takes the gradient that the one behind it gave."""
         takes, gives = id(span.takes), id(span.gives)
         coming = self._one(gives)
-        template = self._now.templates[span.begin]
+        like = self._now.like(span)
         for before in reversed(layers):
             if coming:
                 before[takes] = coming
-            self._play_layer(template, before)
+            self._last = like.play(before, self._last, self.events)
             coming = before.pop(gives, NOTHING)
         self._shared.update(layers[0] if layers else ())
         self._held[gives] = [coming] if coming else []
-
-    def _play_layer(self, template: Template, layer: Layer) -> None:
-        last, append, pop = self._last, self.events.append, layer.pop
-        for key, size in template:
-            if size:
-                last += 1
-                layer[key] = last
-                append((last, size))
-            else:
-                identifier = pop(key, NOTHING)
-                if identifier:
-                    append((identifier, 0))
-        self._last = last
 
     def _one(self, key: int) -> int:
         return next(iter(self._held.get(key, ())), NOTHING)
