@@ -68,7 +68,8 @@ def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], None], Any, str]:
     if tunes:
         targets = [*PROJECTIONS, *MLP] if case["lora_targets"] == "all-linear" else case["lora_targets"]
         adapters = {theirs: ours in targets for ours, theirs in PROJECTIONS.items()} | {
-            "lora_mlp": any(name in targets for name in MLP), "lora_r": case["lora_r"], "lora_alpha": 2 * case["lora_r"],
+            "lora_mlp": any(name in targets for name in MLP), "lora_head": "lm_head" in targets,
+            "lora_r": case["lora_r"], "lora_alpha": 2 * case["lora_r"],
             "lora_dropout": case["lora_dropout"],
         }
     precision: str | None = PRECISIONS[case["weights"], case["amp"]]

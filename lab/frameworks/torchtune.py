@@ -105,7 +105,8 @@ def model_of(case: Mapping[str, Any]) -> dict[str, Any]:
         named = [*ATTENTION, *MLP] if targets == "all-linear" else targets
         found |= {
             "lora_attn_modules": [theirs for ours, theirs in ATTENTION.items() if ours in named],
-            "apply_lora_to_mlp": any(name in named for name in MLP), "lora_rank": case["lora_r"],
+            "apply_lora_to_mlp": any(name in named for name in MLP),
+            "apply_lora_to_output": "lm_head" in named, "lora_rank": case["lora_r"],
             "lora_alpha": 2 * case["lora_r"], "lora_dropout": case["lora_dropout"], "use_dora": bool(case["dora"]),
             "quantize_base": case["method"] == "qlora",
         }

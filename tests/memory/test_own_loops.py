@@ -55,7 +55,6 @@ def test_half_of_its_measured_runs_are_met_within_three_percent_and_nearly_all_w
     ({"torch_compile": True}, "torch_compile"),
     ({"packing": True}, "packing"),
     ({"loss_type": "sigmoid"}, "loss_type"),
-    ({"use_peft": True, "lora_target_modules": ("q_proj", "lm_head")}, "lora_target_modules"),
     ({"use_peft": True, "use_dora": True, "lora_target_modules": ("q_proj",)}, "use_dora"),
 ])
 def test_what_is_not_simulated_gives_no_number_and_names_the_key(keys: dict[str, object], key: str) -> None:

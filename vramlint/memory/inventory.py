@@ -6,7 +6,7 @@ from vramlint.catalog import Architecture
 from vramlint.dataclass import replace
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.experts import Experts
-from vramlint.memory.parameters import Projection, Weight, norm_sizes
+from vramlint.memory.parameters import Projection, Weight, is_lora_target, lora_targets, norm_sizes
 from vramlint.memory.stacks import Stack
 from vramlint.run import Run
 
@@ -27,6 +27,11 @@ def inventory(
     bits = 4 if run.load_in_4bit else 8 if run.load_in_8bit else 0
     # TRL casts what is trained on a quantised base to bf16 (1.16, sft_trainer.py).
     found = _ends(a, run, outer, adapter if bits and run.trainer.startswith("trl-") else outer)
+    if "head" in adapted_ends(a, run):
+        found += [
+            Weight("head.lora_A", (run.lora_r, a.hidden_size), adapter, True, role="adapters"),
+            Weight("head.lora_B", (a.vocab_size, run.lora_r), adapter, True, role="adapters"),
+        ]
     if block.learned_positions:
         positions = (a.max_position_embeddings or 1024) + (2 if a.model_type == "opt" else 0)
         found.append(Weight("positions", (positions, a.hidden_size), outer, trained))
@@ -90,6 +95,14 @@ def saved_ends(run: Run) -> frozenset[str]:
     if not run.use_peft:
         return frozenset()
     return frozenset(END_MODULES[name] for name in run.lora_modules_to_save or () if name in END_MODULES)
+
+
+def adapted_ends(a: Architecture, run: Run) -> frozenset[str]:
+    """Which of embedding and head LoRA's targets name; `all-linear` leaves the head out (peft 0.21, tuners_utils.py)."""
+    targets = lora_targets(a, run) if run.use_peft else ()
+    if targets == ("all-linear",) or (run.task or "causal-lm") != "causal-lm":
+        return frozenset()
+    return frozenset(end for module, end in END_MODULES.items() if is_lora_target(module, targets))
 
 
 def _experts(experts: Experts, run: Run, dtype: str, adapter: str, layers: int) -> list[Weight]:

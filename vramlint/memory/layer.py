@@ -39,6 +39,11 @@ class Layer:
         # liger_kernel/ops/rope.py; not where a part of each head is turned (0.8.5, monkey_patch.py).
         self._turns_in_place = setting.liger_rope and not (block.partial_rope and architecture.model_type != "phi3")
 
+    @property
+    def has_adapters(self) -> bool:
+        """Whether something in it is trained beside what stays as it is: its output has a gradient whatever its input is."""
+        return any(each.adapted for each in self._projections) or bool(self._experts and self._experts.adapted)
+
     def forward(self, graph: Graph, hidden: Tensor, mask: Tensor | None, name: str) -> Tensor:
         """The layer's output; takes over `hidden`."""
         out = self._played(graph, hidden, mask, name)

@@ -97,7 +97,7 @@ class Layers:
         if not self._checkpointing:
             graph.drop(hidden)
         if self._checkpointing:
-            out.needs_grad = needs or self._plan.setting.trained
+            out.needs_grad = needs or self._plan.setting.trained or played.layer.has_adapters
         played.graph, played.out = graph, out
         self._exchange.leave(gathered)
         if played.between:

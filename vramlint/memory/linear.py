@@ -23,8 +23,13 @@ def linear(graph: Graph, setting: Setting, hidden: Tensor, projection: Projectio
             graph, setting, hidden, projection.inputs, projection.outputs, setting.weight, setting.trained, name,
             bias=projection.bias,
         )
-    if not projection.adapted:
-        return base
+    return with_lora(graph, setting, hidden, base, projection, name, bits) if projection.adapted else base
+
+
+def with_lora(
+    graph: Graph, setting: Setting, hidden: Tensor, base: Tensor, projection: Projection, name: str, bits: int,
+) -> Tensor:
+    """The output of a base layer in so many bits (0: in its own dtype) with LoRA's path added; takes over `base`."""
     if bits == 4 and setting.unpacks == "bitsandbytes":
         # peft 0.21, tuners/lora/bnb.py, Linear4bit.forward: `result = result.clone()`.
         clone = graph.tensor(base.shape, base.dtype, f"output of {projection.name}")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from vramlint.dataclass import replace
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES, promoted
+from vramlint.memory.linear import with_lora
 from vramlint.memory.operations import Setting
+from vramlint.memory.parameters import Projection
 
 Leave = Callable[[], None]
 """Called where the forward pass leaves the autocast region, which drops the weight casts that it kept."""
@@ -17,7 +20,7 @@ of trainer/utils.py."""
 
 
 def _logits_of(
-    graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, softcap: bool,
+    graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, softcap: bool, adapted: bool,
 ) -> tuple[Tensor, Tensor | None]:
     """The logits of all tokens, and the head's weight where it is cast for them; `hidden` stays the caller's."""
     width = hidden.shape[-1]
@@ -37,6 +40,9 @@ def _logits_of(
     graph.record(logits, (source,), saved=tuple(saved), weights=weights, weights_first=True)
     if source is not hidden:
         graph.drop(source)
+    if adapted:
+        projection = Projection("lm_head", width, vocabulary, bias=False, adapted=True, plain=True)
+        logits = with_lora(graph, replace(setting, bits=0), hidden, logits, projection, "head", 0)
     if softcap:
         curve = graph.tensor(shape, compute, "tanh of the logits", part="logits")
         graph.record(curve, (logits,), saved=(curve,))
@@ -61,14 +67,14 @@ def _stands_for(graph: Graph, logits: Tensor) -> Tensor:
 
 def loss_in_full(
     graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, softcap: bool,
-    leave: Leave, *, in_place: bool = False,
+    leave: Leave, *, adapted: bool = False, in_place: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """`ForCausalLMLoss` of transformers 5.17: (the logits as the graph knows them, their gradient).
 
-    Takes over `hidden`. Plays logits → fp32 → log-softmax, then the loss's own backward. `in_place`: Liger's kernel, which
-    writes the gradient over the logits in fp32 (liger-kernel 0.8.5, ops/cross_entropy.py).
+    Takes over `hidden`. Plays logits → fp32 → log-softmax, then the loss's own backward. `adapted`: LoRA is on the head.
+    `in_place`: Liger's kernel, which writes the gradient over the logits in fp32 (liger-kernel 0.8.5, ops/cross_entropy.py).
     """
-    logits, weight = _logits_of(graph, setting, hidden, vocabulary, head, trained, softcap)
+    logits, weight = _logits_of(graph, setting, hidden, vocabulary, head, trained, softcap, adapted)
     compute, shape = logits.dtype, logits.shape
     own = "loss-in-own-dtype" in setting.facts
     loss_dtype = "float32" if setting.autocast or not own else compute
@@ -119,12 +125,13 @@ def loss_in_full(
 
 def loss_smoothed(
     graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, softcap: bool, leave: Leave,
+    *, adapted: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """The Trainer's loss with smoothed labels (transformers 5.17, trainer_pt_utils.py, LabelSmoother), outside of the model.
 
     Takes over `hidden`; gives what `loss_in_full` gives. The logits come out of the autocast region in fp32.
     """
-    logits, weight = _logits_of(graph, setting, hidden, vocabulary, head, trained, softcap)
+    logits, weight = _logits_of(graph, setting, hidden, vocabulary, head, trained, softcap, adapted)
     compute, shape = logits.dtype, logits.shape
     graph.drop(hidden)
     leave()

@@ -73,7 +73,7 @@ OWN_LOOPS: dict[str, OwnLoop] = {
         # litgpt/utils.py, chunked_cross_entropy; finetune/lora.py has the model compute its head in pieces too.
         losses={
             None: Pieces(tokens=128, returned=True, stays=True, whole=True),
-            "adapters": Pieces(tokens=128, keeps_logits=True, returned=True, stays=True),
+            "adapters": Pieces(tokens=128, keeps_logits=True, returned=True, stays=True, drops=True),
         },
         facts=_REPEATED, unpacks="fabric", unties=True, tables_fit=True,
     ),
@@ -100,7 +100,6 @@ def refused_by(run: Run, a: Architecture) -> NoEstimate | None:
     if own is None:
         return None
     name = run.trainer
-    targets = run.lora_target_modules or ()
     compiles = run.torch_compile and (name != "nanogpt" or not run.bf16)
     for applies, what, key in (
         (a.model_type not in own.blocks, f"{a.model_type} as {name} writes it is not simulated yet", "model_name_or_path"),
@@ -110,7 +109,6 @@ def refused_by(run: Run, a: Architecture) -> NoEstimate | None:
         (run.optimizer_in_backward and run.gradient_accumulation_steps > 1,
          f"{name} does not start with optimizer_in_bwd and gradient accumulation", "gradient_accumulation_steps"),
         (run.use_dora, f"{name} with DoRA is not simulated yet", "use_dora"),
-        (run.use_peft and "lm_head" in targets, "LoRA on the output layer is not simulated yet", "lora_target_modules"),
         (run.load_in_8bit, f"{name} with an 8-bit base is not simulated yet", "load_in_8bit"),
     ):
         if applies:

@@ -83,12 +83,12 @@ def projections_of(architecture: Architecture, block: BlockShape, run: Run) -> t
     # peft turns the names that the experts' parts had into names of fused parameters, and looks for no module under them.
     moved = block.experts.adapts if block.experts else ()
     made = [
-        Projection(name, *row, adapted=name not in moved and _matches(name, targets))
+        Projection(name, *row, adapted=name not in moved and is_lora_target(name, targets))
         for name, row in zip((*(latent_names(latent) if latent else ()), *block.names), rows, strict=True)
     ]
     if block.names[0] == TOGETHER and targets:
         sizes = {"q_proj": query, "k_proj": key, "v_proj": key}
-        reached = [size for name, size in sizes.items() if _matches(name, targets)]
+        reached = [size for name, size in sizes.items() if is_lora_target(name, targets)]
         made[0] = replace(made[0], adapted=bool(reached), parts=len(reached), reached=sum(reached))
     return tuple(made)
 
@@ -121,7 +121,8 @@ def lora_targets(architecture: Architecture, run: Run) -> tuple[str, ...]:
     return (wanted,) if isinstance(wanted, str) else wanted
 
 
-def _matches(name: str, targets: tuple[str, ...]) -> bool:
+def is_lora_target(name: str, targets: tuple[str, ...]) -> bool:
+    """Whether a module of that name in a layer, or beside the layers, is among what `lora_targets` gave."""
     if targets == ("all-linear",):
         return True
     if len(targets) == 1 and any(character in targets[0] for character in ".*|(["):

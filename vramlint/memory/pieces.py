@@ -20,6 +20,7 @@ class Pieces:
     for all pieces before the first loss. `upcasts`: the loss casts its logits to fp32. `returned`: the model returns them in
     fp32 (Lightning Fabric). `stays`: the loop holds the logits until it has the next ones. `whole`: the head is computed for
     all tokens at once, only the loss in pieces. `mixed`: both at once, and the loss under autocast.
+    `drops`: LoRA on the head has its dropout, too (torchtune's builders give it none).
     `packed`: the head is in 4 bits, and unpacked for a moment each time. `compiled`: the loss is fused by inductor.
     """
 
@@ -32,6 +33,7 @@ class Pieces:
     stays: bool = False
     whole: bool = False
     mixed: bool = False
+    drops: bool = False
     packed: bool = False
     compiled: bool = False
 
@@ -62,8 +64,9 @@ def held_over(graph: Graph, setting: Setting, pieces: Pieces, vocabulary: int, c
 
 def loss_in_pieces(
     graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, pieces: Pieces, leave: Leave,
+    *, adapted: bool = False,
 ) -> Tensor:
-    """The loss of `pieces` and its backward; gives the gradient of `hidden` and takes it over."""
+    """The loss of `pieces` and its backward; gives the gradient of `hidden` and takes it over. `adapted`: LoRA is on the head."""
     compute = setting.autocast or promoted(hidden.dtype, head)
     sizes = pieces.sizes(setting.batch, setting.length)
     source = graph.hold(hidden)
@@ -72,6 +75,19 @@ def loss_in_pieces(
         shape = (sum(sizes), hidden.shape[-1])
         source = graph.tensor(shape, hidden.dtype, "last hidden states of the scored tokens", needs_grad=False)
     way = _Head(graph, source, vocabulary, compute, head, trained, len(sizes), unpacks=pieces.packed)
+    dropout = pieces.drops and bool(setting.dropout)
+    needed = trained or (adapted and not dropout)
+    if adapted:
+        way.adapt(setting.rank, dropout=dropout)
+    ends = [source, hidden]
+
+    def left() -> None:
+        """The loss is there: nothing holds the hidden states that were picked from, nor those picked if no weight needs them."""
+        leave()
+        if pieces.picks:
+            graph.drop(*ends[1 if needed else 0 :])
+            del ends[1 if needed else 0 :]
+
     if pieces.mixed:
         gradient = way.under_autocast(setting, pieces, leave)
     elif pieces.whole:
@@ -79,12 +95,12 @@ def loss_in_pieces(
     elif pieces.keeps_logits:
         gradient = way.at_once(setting, pieces, sizes, leave)
     else:
-        gradient = way.one_by_one(pieces, sizes, leave)
+        gradient = way.one_by_one(pieces, sizes, left)
     if pieces.picks:
         whole = graph.tensor(hidden.shape, hidden.dtype, "gradient of the last hidden states", needs_grad=False)
         graph.drop(gradient)
         gradient = whole
-    graph.drop(source, hidden)
+    graph.drop(*ends)
     return gradient
 
 
@@ -96,8 +112,8 @@ class _Head:
     """The head over pieces, forward and backward: the gradients of its weight and of its input are added up."""
 
     __slots__ = (
-        "_added", "_casts", "_collected", "_compute", "_graph", "_head", "_pieces", "_source", "_trained", "_unpacks", "_weight",
-        "_words",
+        "_adapters", "_added", "_casts", "_collected", "_compute", "_drops", "_graph", "_head", "_pieces", "_rank", "_source",
+        "_trained", "_unpacks", "_weight", "_words",
     )
 
     def __init__(
@@ -108,8 +124,14 @@ class _Head:
         self._compute, self._head, self._trained, self._pieces = compute, head, trained, pieces
         self._casts: list[Tensor] = []
         self._added, self._unpacks = 0, unpacks
+        self._rank, self._drops = 0, False
+        self._adapters: list[Tensor] = []
         self._weight: Tensor | None = None
         self._collected: Tensor | None = None
+
+    def adapt(self, rank: int, *, dropout: bool) -> None:
+        """LoRA is beside the head: lora.py of torchtune (LoRALinear, bd2a0fc7) and of LitGPT (0.5.13) add it alike."""
+        self._rank, self._drops = rank, dropout
 
     def one_by_one(self, pieces: Pieces, sizes: list[int], leave: Leave) -> Tensor:
         """Head and loss of a piece before the head of the next."""
@@ -221,7 +243,38 @@ class _Head:
         weight = self._unpacked()
         made = _logits(graph, size, self._words, self._compute, "logits of one piece")
         graph.drop(*weight)
+        return self._with_lora(made, size) if self._rank else made
+
+    def _with_lora(self, base: Tensor, size: int) -> Tensor:
+        """The logits of a piece with those of LoRA's path added; what its backward needs is kept."""
+        graph, width = self._graph, self._source.shape[-1]
+        if self._drops:
+            for dtype, what in ((self._compute, "LoRA's input after dropout"), ("bool", "LoRA's dropout mask")):
+                self._adapters.append(graph.tensor((size, width), dtype, what, needs_grad=False))
+        self._adapters.append(graph.tensor((size, self._rank), self._compute, "LoRA's inner output", needs_grad=False))
+        up = _logits(graph, size, self._words, self._compute, "LoRA's logits of one piece")
+        scaled = _logits(graph, size, self._words, self._compute, "LoRA's logits of one piece, scaled")
+        graph.drop(up)
+        made = _logits(graph, size, self._words, self._compute, "logits of one piece")
+        graph.drop(base, scaled)
         return made
+
+    def _lora_backward(self, gradient: Tensor) -> list[Tensor]:
+        """LoRA's path backward, before the base's; gives the gradients that its input gets, `gradient` stays."""
+        graph, width = self._graph, self._source.shape[-1]
+        size = gradient.shape[0]
+        scaled = _logits(graph, size, self._words, self._compute, "gradient of LoRA's logits")
+        for name, shape in (("head.lora_B", (self._words, self._rank)), ("head.lora_A", (self._rank, width))):
+            own = graph.tensor(shape, self._compute, f"gradient of {name}", part="gradients", needs_grad=False)
+            if name in graph.gradients or own.block is None:
+                graph.drop(own)
+            else:
+                graph.gradients[name] = own.block
+        inner = graph.tensor((size, self._rank), self._compute, "gradient of LoRA's inner output", needs_grad=False)
+        graph.drop(scaled)
+        given = graph.tensor((size, width), self._compute, "gradient of LoRA's input", needs_grad=False)
+        graph.drop(inner)
+        return [given]
 
     def _unpacked(self) -> list[Tensor]:
         """The head's weight, where it is kept in 4 bits; backward it is cast, too (Fabric has it packed from fp16)."""
@@ -258,11 +311,12 @@ class _Head:
         """The gradients of weight and input of one piece; takes over that of its logits."""
         graph, width = self._graph, self._source.shape[-1]
         phase, graph.tape.phase = graph.tape.phase, "backward of the head"
+        beside = self._lora_backward(gradient) if self._rank else []
         shape, what = (self._words, width), "gradient of the head"
         own = graph.tensor(shape, self._compute, what, part="gradients", needs_grad=False) if self._trained else None
         weight, rows = [*self._unpacked(), *self._unpacked()], (gradient.shape[0], width)
         piece = graph.tensor(rows, self._compute, "gradient of a piece of the hidden states", needs_grad=False)
-        graph.drop(gradient, *weight)
+        graph.drop(gradient, *weight, *beside)
         if own is not None:
             self._add(own)
         graph.tape.phase = phase
@@ -292,7 +346,7 @@ class _Head:
     def _ends(self) -> Tensor:
         """The gradient of the input; that of the weight stays as the head's."""
         graph = self._graph
-        graph.drop(*self._casts)
+        graph.drop(*self._casts, *self._adapters)
         if self._weight is not None and self._weight.block is not None:
             kept = self._weight.block
             if self._head != self._compute:

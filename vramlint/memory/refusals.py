@@ -5,7 +5,8 @@ from __future__ import annotations
 from vramlint.catalog import Architecture, library_facts
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.estimate import NoEstimate
-from vramlint.memory.inventory import END_MODULES
+from vramlint.memory.evaluation import evaluates
+from vramlint.memory.inventory import END_MODULES, adapted_ends
 from vramlint.memory.optimizer_refusals import optimizer_refused
 from vramlint.memory.own_loops import OWN_LOOPS, refused_by
 from vramlint.memory.parameters import lora_targets, projections_of, routed_experts
@@ -47,12 +48,15 @@ def refusal_of(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimat
         return NoEstimate(f"{a.model_type} is not simulated under this head yet ({run.task})", ("task",))
     if a.learned_positions and (run.max_length or 0) > a.learned_positions:
         return beyond_positions(run, a.learned_positions)
+    ends = _adapted_ends_refusal(run, a)
+    if ends is not None:
+        return ends
     shared = refusal_of_sharing(run, has_experts=block.experts is not None)
     if shared is not None:
         return shared
     if block.experts is not None:
         return _experts_refusal(run, a, block)
-    if run.use_peft and not any(p.adapted for p in projections_of(a, block, run)):
+    if run.use_peft and not any(p.adapted for p in projections_of(a, block, run)) and not adapted_ends(a, run):
         return no_match(run, a)
     return None
 
@@ -107,6 +111,21 @@ def _adapter_refused(run: Run) -> NoEstimate | None:
     others = [name for name in run.lora_modules_to_save or () if name not in END_MODULES and name not in own]
     if others:
         return NoEstimate(f"lora_modules_to_save with {others[0]} is not simulated yet", ("lora_modules_to_save",))
+    return None
+
+
+def _adapted_ends_refusal(run: Run, a: Architecture) -> NoEstimate | None:
+    """LoRA on the embedding, and on a head whose weight the loss takes by itself."""
+    ends, key = adapted_ends(a, run), ("lora_target_modules",)
+    if "embedding" in ends:
+        return NoEstimate("LoRA on the embedding is not simulated yet", key)
+    if "head" not in ends:
+        return None
+    if run.trainer.startswith("trl-") and "sft-loss-in-full" not in library_facts(run.stack, a.model_type):
+        return NoEstimate("TRL refuses LoRA on the output layer: the run ends in an error", key)
+    other = "Liger's fused loss" if run.use_liger_kernel else "DoRA" if run.use_dora else "evaluation" if evaluates(run) else None
+    if other is not None:
+        return NoEstimate(f"LoRA on the output layer is not simulated under {other} yet", key)
     return None
 
 

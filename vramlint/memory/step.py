@@ -129,8 +129,8 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     if accumulated:
         # What a weight already has takes the new gradient in; the new one is there for a moment only.
         # That of a tied head waits for the embedding's.
-        there = ("final norm",) if a.tie_word_embeddings else ("head", "final norm")
-        graph.gradients = dict.fromkeys(there)
+        there = ["final norm", *(weight.name for weight in plan.weights if weight.name.startswith("head."))]
+        graph.gradients = dict.fromkeys(there if a.tie_word_embeddings else ["head", *there])
     gradients = graph.backward(output, gradient)
     graph.end_autocast()
     exchange.headed()
@@ -158,15 +158,18 @@ def _loss(plan: Plan, graph: Graph, normed: Tensor, leave: Leave) -> tuple[Tenso
         return _classified(plan, graph, normed, leave)
     embedding = next(weight for weight in plan.weights if weight.name == "embedding")
     trained = any(w.trained for w in plan.weights if w.name == "head") or (a.tie_word_embeddings and embedding.trained)
+    adapted = any(weight.name == "head.lora_A" for weight in plan.weights)
     if plan.loss == SMOOTHED:
-        return loss_smoothed(graph, setting, normed, a.vocab_size, plan.head, trained, plan.block.final_softcap, leave)
+        return loss_smoothed(
+            graph, setting, normed, a.vocab_size, plan.head, trained, plan.block.final_softcap, leave, adapted=adapted,
+        )
     if plan.loss in (FULL, IN_PLACE):
         return loss_in_full(
             graph, setting, normed, a.vocab_size, plan.head, trained, plan.block.final_softcap, leave,
-            in_place=plan.loss == IN_PLACE,
+            adapted=adapted, in_place=plan.loss == IN_PLACE,
         )
     if plan.pieces is not None:
-        gradient = loss_in_pieces(graph, setting, normed, a.vocab_size, plan.head, trained, plan.pieces, leave)
+        gradient = loss_in_pieces(graph, setting, normed, a.vocab_size, plan.head, trained, plan.pieces, leave, adapted=adapted)
     elif plan.loss == LIGER:
         gradient = loss_in_chunks(graph, setting, normed, a.vocab_size, plan.head, trained, leave)
     else:
