@@ -14,7 +14,7 @@ TRAINERS = {
     "hf": "transformers", "sft": "trl-sft", "dpo": "trl-dpo", "reward": "trl-reward", "kto": "trl-kto", "grpo": "trl-grpo",
 }
 
-LIKE_TRAINER = {"open_instruct": "transformers"}
+LIKE_TRAINER = {"open_instruct": "transformers", "nemo_automodel": "nemo-automodel"}
 """Frameworks whose loop is estimated as the transformers Trainer's."""
 
 
@@ -72,6 +72,7 @@ def run_of(case: Mapping[str, Any]) -> Run:
         label_smoothing_factor=float(c["label_smoothing"]),
         optim=str(c["optim"]),
         torch_compile=bool((c["options"] or {}).get("compile")),
+        transformers_model=bool(((c["options"] or {}).get("model") or {}).get("force_hf")),
         optimizer_in_backward=bool((c["options"] or {}).get("optimizer_in_bwd")),
         optim_args=c["optim_args"],
         optim_target_modules=_names(c["optim_targets"]),

@@ -44,6 +44,15 @@ def masks_are_all_ones() -> None:
     module: Any = masking_utils
     if hasattr(module, "fast_all"):
         module.fast_all = and_then(module.fast_all, True)
+    elif hasattr(module, "_ignore_causal_mask_sdpa"):  # before transformers 5.13
+        ignore_causal = module._ignore_causal_mask_sdpa  # noqa: SLF001
+
+        def ignore_of_ones(padding_mask: Any, *rest: Any, **named: Any) -> bool:
+            if padding_mask is not None:
+                padding_mask.all()
+            return bool(ignore_causal(None, *rest, **named))
+
+        module._ignore_causal_mask_sdpa = ignore_of_ones  # noqa: SLF001
     find = module.find_packed_sequence_indices
     module.find_packed_sequence_indices = and_then(find, None)
     ignore_bidirectional = module._ignore_bidirectional_mask_sdpa  # noqa: SLF001

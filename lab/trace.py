@@ -30,6 +30,7 @@ LIBRARIES = (
     "/lightning/",
     "/unsloth",
     "/torchtitan/",
+    "/nemo_automodel/",
     "train.py",
     "/nanoGPT/",
     "/torch/optim/",

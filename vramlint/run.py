@@ -108,6 +108,7 @@ class Run:
     liger_kernel_config: tuple[str, ...] | None = None
     loss_type: str | None = None
     use_cache: bool = False
+    transformers_model: bool = False
     torch_compile: bool = False
     max_grad_norm: float = 1.0
     neftune_noise_alpha: float | None = None

@@ -38,7 +38,8 @@ LORA = """\
       _target_: torch.optim.Adam
       lr: 1.0e-5
     """
-BARE = "recipe: X\nstep_scheduler: {global_batch_size: 8}\nmodel: {pretrained_model_name_or_path: gpt2}\n"
+FINETUNES = "TrainFinetuneRecipeForNextTokenPrediction"
+BARE = f"recipe: {FINETUNES}\nstep_scheduler: {{global_batch_size: 8}}\nmodel: {{pretrained_model_name_or_path: gpt2}}\n"
 
 
 def test_a_whole_file(recognised: Recognise) -> None:
@@ -47,13 +48,12 @@ def test_a_whole_file(recognised: Recognise) -> None:
     assert (found.dialect, found.problems, dict(run.unknown)) == ("nemo-automodel", (), {})
     expected = {
         "trainer": "nemo-automodel", "model_name_or_path": "meta-llama/Llama-3.2-1B", "dtype": "bfloat16", "use_peft": True,
-        "lora_r": 16, "lora_alpha": 32, "lora_target_modules": ("all-linear",), "per_device_train_batch_size": 8,
+        "lora_r": 16, "lora_alpha": 32, "lora_target_modules": ("all-linear", "lm_head"), "per_device_train_batch_size": 8,
+        "gradient_accumulation_steps": 8, "loss_type": "masked_cross_entropy", "use_reentrant": False,
         "max_length": 4096,
         "packing": True, "padding": False, "gradient_checkpointing": True, "optim": "adam", "learning_rate": 1e-5,
     }
-    got = {key: getattr(run, key) for key in expected} | {"lora_target_modules": ("all-linear",)}
-    assert run.lora_target_modules in ("all-linear", ("all-linear",))
-    assert got == expected
+    assert {key: getattr(run, key) for key in expected} == expected
 
 
 def test_defaults(recognised: Recognise) -> None:
@@ -62,6 +62,47 @@ def test_defaults(recognised: Recognise) -> None:
     assert (run.packing, "max_length" in run.unknown) == (False, True)
     (run,) = recognised(BARE + "peft: {target_modules: ['*.q_proj']}\n").runs  # _peft/lora.py: dim 8, alpha 32
     assert (run.use_peft, run.lora_r, run.lora_alpha, run.lora_dropout) == (True, 8, 32, 0.0)
+    assert (run.dtype, run.max_grad_norm, run.transformers_model) == ("bfloat16", 1.0, False)  # auto_model.py, train_ft.py
+
+
+@pytest.mark.parametrize(("peft", "names"), [
+    ("target_modules: '*_proj'", ("*_proj",)),
+    ("dim: 8", ("*_proj",)),  # module_matcher.py: so where nothing is named
+    ("target_modules: ['*.q_proj', '*v_proj', 'model.layers.*.self_attn.o_proj']", ("q_proj", "v_proj", "o_proj")),
+    ("match_all_linear: true", ("all-linear", "lm_head")),
+    ("target_modules: ['*']", ("all-linear", "lm_head")),
+    ("exclude_modules: ['*lm_head*']", ("all-linear",)),
+])
+def test_the_modules_that_lora_s_patterns_mean(recognised: Recognise, peft: str, names: tuple[str, ...]) -> None:
+    assert recognised(BARE + f"peft: {{{peft}}}\n").runs[0].lora_target_modules == names
+
+
+def test_rows_that_are_full_have_nothing_to_pad(recognised: Recognise) -> None:
+    mock = "dataset: {_target_: nemo_automodel.components.datasets.llm.mock_iterable_dataset.MockIterableDataset}\n"
+    wide = BARE.replace("{global_batch_size: 8}", "{global_batch_size: 8, local_batch_size: 4}")
+    assert (recognised(wide + mock).runs[0].padding, recognised(wide + mock).runs[0].max_length) == (False, 1024)
+    squad = "dataset: {_target_: nemo_automodel.components.datasets.llm.squad.make_squad_dataset, seq_length: 512}\n"
+    assert (recognised(wide + squad).runs[0].padding, recognised(BARE + squad).runs[0].padding) == (True, False)
+    assert recognised(BARE + squad.replace("512", "512, padding: max_length")).runs[0].padding is True
+
+
+def test_the_benchmark_recipe_does_not_clip(recognised: Recognise) -> None:
+    text = BARE.replace(FINETUNES, "BenchmarkingRecipeForNextTokenPrediction")
+    assert recognised(text).runs[0].max_grad_norm == 0.0
+
+
+@pytest.mark.parametrize(("text", "why"), [
+    ("", "X is another training"),
+    ("fp8: {enabled: true}", "fp8"),
+    ("qat: {enabled: true}", "qat"),
+    ("distributed: {ep_size: 8}", "experts are shared out over 8 cards"),
+    ("distributed: {strategy: megatron_fsdp}", "megatron_fsdp"),
+])
+def test_a_step_that_is_another_one_gives_no_number(recognised: Recognise, text: str, why: str) -> None:
+    bare = BARE if text else BARE.replace(FINETUNES, "X")
+    found = recognised(bare + text + "\n")
+    assert found.runs[0].trainer == "other"
+    assert why in str(found.origins["trainer"].why)
 
 
 @pytest.mark.parametrize("word", ["bf16", "bfloat16", "torch.bfloat16"])

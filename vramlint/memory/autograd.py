@@ -67,7 +67,8 @@ class Graph:
     """Records operations in order and plays their backward. `recording` is off where no gradient is wanted."""
 
     __slots__ = (
-        "beside", "cache", "completes", "gradients", "keeps_beside", "operations", "recording", "returned", "source", "stops_at",
+        "beside", "cache", "cached",
+        "completes", "gradients", "keeps_beside", "operations", "recording", "returned", "source", "stops_at",
         "tape", "unpacks", "uses",
     )
 
@@ -84,6 +85,7 @@ class Graph:
         self.cache: list[Tensor] = []
         self.keeps_beside = False
         self.beside: list[Tensor] | None = None
+        self.cached: list[Tensor] = []  # keys and values that the model returns
         self.returned: list[Tensor] = []  # what a layer's functions return besides and the layer holds until its end
 
     def tensor(

@@ -11,7 +11,8 @@ from vramlint.memory.experts import ExpertShape
 class BlockShape:
     """One decoder layer.
 
-    `norm`: rms (HF's own fp32 arithmetic, then the weight), rms-fp32 (the weight in fp32 too), layer (torch's kernel),
+    `norm`: rms (HF's own fp32 arithmetic, then the weight), rms-fp32 (the weight in fp32 too), rms-fused (the same in one kernel
+    of inductor's), layer (torch's kernel),
     layer-low (torch's kernel in autocast's dtype), layer-fp32 (Cohere's own arithmetic).
     `mlp`: gated, plain, fused-gated (one gate_up projection), experts (then `experts` describes them). `qkv`: split or fused.
     `sandwich`: norms after attention and mlp too. `post_only`: norms only there.
@@ -21,6 +22,7 @@ class BlockShape:
     `broadcast_heads`: one key and value is broadcast to all heads, which only sdpa's math takes.
     `own_linear`: its linear layers are of a class of its own, which bitsandbytes does not take for one.
     `latent`: MLA, whose widths the config has. `rotation`: how positions are turned in, a word of rotations.py.
+    `parts_checkpointed`: under checkpointing each norm, attention and the MLP is a checkpoint of its own, not the layer.
     `names`: the projections' module names (of the rest of the layer with MLA).
     """
 
@@ -48,6 +50,7 @@ class BlockShape:
     qkv_copied: bool = False
     broadcast_heads: bool = False
     own_linear: bool = False
+    parts_checkpointed: bool = False
     names: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
     @property

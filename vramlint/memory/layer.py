@@ -8,6 +8,7 @@ from vramlint.memory.adapted_parts import linear_in_parts
 from vramlint.memory.attention import attention
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.blocks import BlockShape
+from vramlint.memory.checkpoints import Part, cached, checkpointed
 from vramlint.memory.experts import Experts
 from vramlint.memory.gated import gated_halves, gated_product
 from vramlint.memory.latent import latent_of
@@ -16,6 +17,7 @@ from vramlint.memory.linear import linear
 from vramlint.memory.operations import Setting, activation, add, dropout, norm
 from vramlint.memory.parameters import Projection
 from vramlint.memory.positions import partly_turned, turned
+from vramlint.memory.recomputed_adapters import fused_lora_mlp, fuses_mlp
 from vramlint.memory.routing import routed, with_shared
 
 DROPPING_INSIDE = ("gpt2", "starcoder2")
@@ -25,12 +27,14 @@ DROPPING_INSIDE = ("gpt2", "starcoder2")
 class Layer:
     """One decoder layer of a model under a setting."""
 
-    __slots__ = ("_architecture", "_block", "_experts", "_projections", "_setting", "_turns_in_place")
+    __slots__ = ("_architecture", "_block", "_caches", "_experts", "_parts", "_projections", "_setting", "_turns_in_place")
 
     def __init__(
         self, architecture: Architecture, block: BlockShape, projections: tuple[Projection, ...], setting: Setting,
-        experts: Experts | None = None,
+        experts: Experts | None = None, *, parts: bool = False, caches: bool = False,
     ) -> None:
+        self._parts = parts  # each part of it is a checkpoint of its own
+        self._caches = caches  # its keys and values are copied into what the model returns
         self._architecture = architecture
         self._block = block
         self._projections = projections
@@ -57,6 +61,8 @@ class Layer:
         attends, feeds = self._projections[:count], self._projections[count:]
         if block.parallel:
             return self._parallel(graph, hidden, mask, name, attends, feeds)
+        if self._parts:
+            return self._in_parts(graph, hidden, mask, name, attends, feeds)
         before = hidden if block.post_only else self._norm(graph, hidden, f"{name}.norm1", width)
         if block.post_only:
             graph.hold(before)
@@ -80,6 +86,34 @@ class Layer:
         out = add(graph, middle, fed, "hidden states")
         graph.drop(*variables, fed, middle)
         return out
+
+    def _in_parts(
+        self, graph: Graph, hidden: Tensor, mask: Tensor | None, name: str, attends: tuple[Projection, ...],
+        feeds: tuple[Projection, ...],
+    ) -> Tensor:
+        """Norms, attention and the MLP each under a checkpoint; takes over `hidden`."""
+        def attend(inner: Graph, given: Tensor) -> Tensor:
+            return self._attention(inner, given, mask, name, attends)
+
+        def feed(inner: Graph, given: Tensor) -> Tensor:
+            return self._mlp(inner, given, name, feeds)
+
+        for norm_name, part in (("norm1", attend), ("norm3", feed)):
+            normed = checkpointed(graph, hidden, self._normed(f"{name}.{norm_name}"))
+            made = checkpointed(graph, normed, part)
+            graph.drop(normed)
+            total = add(graph, hidden, made, "hidden states")
+            graph.drop(made, hidden)
+            hidden = total
+        return hidden
+
+    def _normed(self, name: str) -> Part:
+        def play(inner: Graph, given: Tensor) -> Tensor:
+            made = self._norm(inner, given, name, self._architecture.hidden_size)
+            inner.drop(given)
+            return made
+
+        return play
 
     def _scaled(self, graph: Graph, hidden: Tensor) -> Tensor:
         """Granite's residual multiplier, a number; takes over `hidden`."""
@@ -144,6 +178,8 @@ class Layer:
                 query, key, held = partly_turned(graph, a, query, key)
             else:
                 query, key = turned(graph, query, key, block.rotation)
+        if self._caches:
+            key, value = (cached(graph, tensor) for tensor in (key, value))
         # What the caller passed and the function's own variables live until it returns.
         variables = [graph.hold(tensor) for tensor in (query, key, value)]
         heads = a.num_attention_heads
@@ -217,6 +253,10 @@ class Layer:
         whole: list[Tensor] = []
         if self._experts is not None:
             return self._mixture(graph, hidden, name, projections, self._experts)
+        if self._block.mlp == "gated" and not self._block.parts_checkpointed and fuses_mlp(setting, projections, kind):
+            made = fused_lora_mlp(graph, setting, hidden, projections, name)
+            graph.drop(hidden)
+            return made
         if self._block.mlp == "gated":
             gate, up, down = projections
             inner = gated_halves(graph, setting, hidden, gate, up, kind, name)

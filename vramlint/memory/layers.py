@@ -55,15 +55,22 @@ class Layers:
         self._plan = plan
         self._uses = uses
         self._exchange = exchange or Exchange()
-        self._checkpointing = plan.checkpointing and records
-        self._records = records and not plan.checkpointing
+        parts = plan.checkpointing and records and plan.block.parts_checkpointed
+        self._checkpointing = plan.checkpointing and records and not parts
+        self._holds_hidden = records and plan.pieces is not None and plan.pieces.fused
+        self._records = records and not self._checkpointing
         self._tape = tape
         self._mask = masks[-1] if plan.setting.masks.used else None
         self._played: list[Played] = []
         self._patterns: dict[tuple[int, tuple[int, ...], str], Graph] = {}
         self._casts: list[Block] = []
+        self._cached: list[Tensor] = []
+        self._cached_between: list[Block] = []
         for stack in plan.stacks:
-            layer = Layer(plan.architecture, stack.block, stack.projections, plan.setting, stack.experts)
+            layer = Layer(
+                plan.architecture, stack.block, stack.projections, plan.setting, stack.experts, parts=parts,
+                caches=plan.holds_outputs and records and not plan.checkpointing,
+            )
             self._played.append(Played(layer, 0))
             if stack.count > 1:
                 self._played.append(Played(layer, stack.count - 2))
@@ -89,6 +96,8 @@ class Layers:
         graph.keeps_beside = self._checkpointing and self._plan.keeps_inputs
         before, begin, total = tape.alive(), len(tape.played), tape.current
         gathered = self._exchange.enter()
+        if self._holds_hidden:
+            self._cached.append(graph.hold(hidden))
         source = hidden.block
         needs = hidden.needs_grad
         played.source = hidden
@@ -99,6 +108,7 @@ class Layers:
         if self._checkpointing:
             out.needs_grad = needs or self._plan.setting.trained or played.layer.has_adapters
         played.graph, played.out = graph, out
+        self._cached += graph.cached
         self._exchange.leave(gathered)
         if played.between:
             after = tape.alive()
@@ -118,8 +128,10 @@ class Layers:
             tape.stand_in(begin, total, before, clones)
             played.span = tape.like(begin + len(clones), played.between, source, out.block)
             played.span.keeps = between
+            cached = {id(tensor.block) for tensor in (*graph.cached, *([out] if self._holds_hidden else []))}
             for block, clone in zip(created, clones, strict=False):
-                (self._casts if id(block) in casts else played.kept).append(clone)
+                kept = self._casts if id(block) in casts else self._cached_between if id(block) in cached else played.kept
+                kept.append(clone)
         return out
 
     def backward(self, gradient: Tensor, accumulates: bool, head: Block | None = None) -> None:
@@ -150,6 +162,11 @@ class Layers:
             self._embedding(embedding, received, head, accumulates)
         elif received is not None:
             Graph(tape).drop(received)
+
+    def end(self) -> None:
+        """The loop lets go of what the model returned."""
+        self._tape.free_all(self._cached_between)
+        Graph(self._tape).drop(*self._cached)
 
     def _embedding(self, embedding: Weight, received: Tensor, head: Block | None, accumulates: bool) -> None:
         """The embedding's gradient; where it is the head's too, autograd adds both.

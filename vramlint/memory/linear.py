@@ -8,6 +8,7 @@ from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.dtypes import BYTES, promoted
 from vramlint.memory.operations import Setting, add, cast
 from vramlint.memory.parameters import Projection
+from vramlint.memory.recomputed_adapters import recomputed_lora
 from vramlint.memory.unpacking import unpacked_by_torchao
 
 
@@ -30,6 +31,8 @@ def with_lora(
     graph: Graph, setting: Setting, hidden: Tensor, base: Tensor, projection: Projection, name: str, bits: int,
 ) -> Tensor:
     """The output of a base layer in so many bits (0: in its own dtype) with LoRA's path added; takes over `base`."""
+    if "lora-recomputed" in setting.facts:
+        return recomputed_lora(graph, setting, base, hidden, projection, name)
     if bits == 4 and setting.unpacks == "bitsandbytes":
         # peft 0.21, tuners/lora/bnb.py, Linear4bit.forward: `result = result.clone()`.
         clone = graph.tensor(base.shape, base.dtype, f"output of {projection.name}")

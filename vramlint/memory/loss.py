@@ -67,14 +67,17 @@ def _stands_for(graph: Graph, logits: Tensor) -> Tensor:
 
 def loss_in_full(
     graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, softcap: bool,
-    leave: Leave, *, adapted: bool = False, in_place: bool = False,
+    leave: Leave, *, adapted: bool = False, in_place: bool = False, returned: list[Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """`ForCausalLMLoss` of transformers 5.17: (the logits as the graph knows them, their gradient).
 
     Takes over `hidden`. Plays logits → fp32 → log-softmax, then the loss's own backward. `adapted`: LoRA is on the head.
     `in_place`: Liger's kernel, which writes the gradient over the logits in fp32 (liger-kernel 0.8.5, ops/cross_entropy.py).
+    `returned` takes the logits, where the loop holds them.
     """
     logits, weight = _logits_of(graph, setting, hidden, vocabulary, head, trained, softcap, adapted)
+    if returned is not None:
+        returned.append(graph.hold(logits))
     compute, shape = logits.dtype, logits.shape
     own = "loss-in-own-dtype" in setting.facts
     loss_dtype = "float32" if setting.autocast or not own else compute

@@ -88,6 +88,9 @@ def add(graph: Graph, first: Tensor, second: Tensor, what: str) -> Tensor:
 def norm(graph: Graph, setting: Setting, hidden: Tensor, kind: str, name: str, width: int) -> Tensor:
     """A norm over the last dimension of `width`; the kinds are those of `BlockShape.norm`."""
     weights = _weight(setting, name, width, setting.norm_weight)
+    if kind == "rms-fused":
+        made = graph.tensor(hidden.shape, hidden.dtype, "normed hidden states")
+        return graph.record(made, (hidden,), saved=(hidden,), weights=weights, computes=True)
     if not kind.startswith("layer") and setting.liger_norm:
         made = graph.tensor(hidden.shape, hidden.dtype, "normed hidden states")
         # The kernel writes dX over dY, but for gemma's (liger_kernel/transformers/rms_norm.py, in_place).

@@ -51,7 +51,7 @@ _PAGED = Optimizer(2, 4, paged=True)
 _ADAFACTOR = Optimizer(0, factored=True, update="adafactor")
 
 OPTIMIZERS: dict[str, Optimizer] = {
-    "adamw_torch": Optimizer(2, group=1.0),
+    "adamw_torch": Optimizer(2, group=1.0), "adam": Optimizer(2, group=1.0),
     "adamw_torch_fused": Optimizer(2, scalars=1),  # its step counters are on the card (torch/optim/adam.py, _init_group)
     "adamw_8bit": _BLOCKWISE, "adamw_bnb_8bit": _BLOCKWISE,
     "paged_adamw_8bit": replace(_BLOCKWISE, paged=True),
@@ -94,6 +94,8 @@ ELSEWHERE = {
 def optimizer_of(run: Run) -> Optimizer:
     """The run's optimizer with what `optim_args`, weight decay and target modules make of it; KeyError for an unknown one."""
     found, given = OPTIMIZERS[run.optim], _arguments(run.optim_args)
+    if run.optim in ("adam", "adamw_torch") and given.get("foreach", "").lower() in ("false", "0", "no"):
+        found = replace(found, group=0.0, update="one_by_one")
     if run.optim == "sgd" and _number(given.get("momentum"), 0.0):
         found = replace(found, states=1)
     if run.optim == "rmsprop":

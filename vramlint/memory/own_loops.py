@@ -7,13 +7,14 @@ from types import MappingProxyType
 
 from vramlint.catalog import Architecture
 from vramlint.dataclass import dataclass, replace
-from vramlint.memory.blocks import LLAMA, BlockShape
+from vramlint.memory.blocks import BLOCKS, LLAMA, BlockShape
 from vramlint.memory.dtypes import BYTES
 from vramlint.memory.estimate import NoEstimate
 from vramlint.memory.parameters import Weight
 from vramlint.memory.pieces import PIECES, Pieces
 from vramlint.memory.stacks import Stack
 from vramlint.memory.step_plan import Plan
+from vramlint.memory.trainers import FULL
 from vramlint.run import Run
 
 
@@ -26,19 +27,26 @@ class OwnLoop:
     it leaves as they are. `unties`: whether its head shares nothing with the embedding. `tables_fit`: whether its cosines and
     sines are those of the tokens of a row, not of all positions that the model has. `turns_once`: whether one table of them
     serves all layers; else LoRA's builders make one for each, but those of llama 3.1 and later. `losses`: how the loss is cut
-    up, by `loss_type`, and by "adapters" where adapters are trained.
+    up, by `loss_type`, and by "adapters" where adapters are trained; None where it is computed from the logits in full.
+    `masks`: whether the model is told where rows are padded. `holds_outputs`: see `Plan`. `has_tables`: whether it keeps cosines
+    and sines of all positions. `runs_ahead`: whether its checkpoints are without reentry. `clips_wide`: see `Plan`.
     `source`: the version that all of this was read and measured from.
     """
 
     source: str
     blocks: Mapping[str, BlockShape]
-    losses: Mapping[str | None, Pieces]
+    losses: Mapping[str | None, Pieces | None]
     facts: frozenset[str] = frozenset()
     unpacks: str = "bitsandbytes"
     unties: bool = False
     tables_fit: bool = False
     turns_once: bool = True
     quantizes_adapted: frozenset[str] = frozenset()
+    masks: bool = False
+    holds_outputs: bool = False
+    has_tables: bool = True
+    runs_ahead: bool = False
+    clips_wide: bool = False
 
 
 POSITIONS = 4096
@@ -47,6 +55,7 @@ SCALED = 131072
 _REPEATED = frozenset({"keys-repeated-in-sdpa"})
 _PAIRS = replace(LLAMA, rotation="pairs")
 _LINEAR = Pieces(8, picks=True, upcasts=True)
+_NEMO = replace(LLAMA, norm="rms-fused", parts_checkpointed=True)
 _LITGPT = replace(
     LLAMA, norm="rms-fp32", rotation="halves-fp32", qkv="fused", partial_rope=True,
     names=("qkv", "o_proj", "gate_proj", "up_proj", "down_proj"),
@@ -77,6 +86,20 @@ OWN_LOOPS: dict[str, OwnLoop] = {
         },
         facts=_REPEATED, unpacks="fabric", unties=True, tables_fit=True,
     ),
+    "nemo-automodel": OwnLoop(
+        source="NeMo Automodel 36044ad3 (2026-08-22)",
+        # Classes of its own for three (components/models), the first two with norms under torch.compile; else transformers'.
+        blocks={
+            **{kind: block for kind, block in BLOCKS.items() if block.experts is None and kind != "ministral3"},
+            "llama": _NEMO, "qwen2": _NEMO, "qwen3": replace(BLOCKS["qwen3"], parts_checkpointed=True),
+        },
+        losses={
+            None: None, "masked_cross_entropy": None, "nll": Pieces(keeps_logits=True),
+            "chunked_cross_entropy": Pieces(tokens=32, recomputed=True), "linear_cross_entropy": Pieces(fused=True),
+        },
+        facts=frozenset({"lora-recomputed", "lora-mlp-fused"}), masks=True, holds_outputs=True, has_tables=False, runs_ahead=True,
+        clips_wide=True,
+    ),
     "nanogpt": OwnLoop(
         source="nanoGPT 3adf61e1 (2025-11-12)",
         blocks={
@@ -91,7 +114,7 @@ OWN_LOOPS: dict[str, OwnLoop] = {
 def block_under(run: Run, a: Architecture, block: BlockShape | None) -> BlockShape | None:
     """The layer as the run's framework writes it, None where it has no such model or we have not described it."""
     own = OWN_LOOPS.get(run.trainer)
-    return block if own is None else own.blocks.get(a.model_type)
+    return block if own is None or run.transformers_model else own.blocks.get(a.model_type)
 
 
 def refused_by(run: Run, a: Architecture) -> NoEstimate | None:
@@ -104,7 +127,9 @@ def refused_by(run: Run, a: Architecture) -> NoEstimate | None:
     for applies, what, key in (
         (a.model_type not in own.blocks, f"{a.model_type} as {name} writes it is not simulated yet", "model_name_or_path"),
         (compiles, f"{name} with torch.compile is not simulated", "torch_compile"),
-        (run.packing and name == "torchtune", f"{name}'s attention over packed rows is not simulated yet", "packing"),
+        (run.packing and name in ("torchtune", "nemo-automodel"),
+         f"{name}'s attention over packed rows is not simulated yet", "packing"),
+        (run.load_in_4bit and name == "nemo-automodel", f"{name} over a quantised base is not simulated yet", "load_in_4bit"),
         (run.loss_type not in own.losses, f"{name} with the loss {run.loss_type} is not simulated yet", "loss_type"),
         (run.optimizer_in_backward and run.gradient_accumulation_steps > 1,
          f"{name} does not start with optimizer_in_bwd and gradient accumulation", "gradient_accumulation_steps"),
@@ -145,7 +170,7 @@ def under_own_loop(run: Run, plan: Plan) -> Plan:
         return plan
     a = plan.architecture
     pieces = own.losses.get("adapters", own.losses[run.loss_type]) if run.use_peft else own.losses[run.loss_type]
-    if run.torch_compile:
+    if run.torch_compile and pieces is not None:
         pieces = replace(pieces, compiled=True)
     setting = replace(plan.setting, adapter=plan.setting.weight, facts=plan.setting.facts | own.facts, unpacks=own.unpacks)
     setting = replace(setting, compute=setting.weight)
@@ -153,10 +178,12 @@ def under_own_loop(run: Run, plan: Plan) -> Plan:
     if run.optimizer_in_backward:
         optimizer = replace(optimizer, in_backward=True, layerwise=True)
     made = replace(
-        plan, setting=setting, loss=PIECES, pieces=pieces, embeds_gradient=setting.trained, optimizer=optimizer,
-        runs_ahead=False, evaluation=None, buffers=_tables(own, run, a, plan.block),
+        plan, setting=setting, loss=FULL if pieces is None else PIECES, pieces=pieces, embeds_gradient=setting.trained,
+        optimizer=optimizer,
+        runs_ahead=own.runs_ahead, evaluation=None, buffers=_tables(own, run, a, plan.block), holds_outputs=own.holds_outputs,
+        clips_wide=own.clips_wide and run.max_grad_norm > 0,
     )
-    return _under_fabric(made, pieces) if own.unpacks == "fabric" and setting.bits else made
+    return _under_fabric(made, pieces) if pieces is not None and own.unpacks == "fabric" and setting.bits else made
 
 
 def _under_fabric(plan: Plan, pieces: Pieces) -> Plan:
@@ -176,7 +203,7 @@ def _under_fabric(plan: Plan, pieces: Pieces) -> Plan:
 
 def _tables(own: OwnLoop, run: Run, a: Architecture, block: BlockShape) -> tuple[tuple[str, int, int], ...]:
     """Cosines and sines in fp32 for each position of the model: of half a head where pairs are turned, else of it twice."""
-    if not block.rope:
+    if not block.rope or not own.has_tables:
         return ()
     positions = int(run.max_length or 0) if own.tables_fit else a.max_position_embeddings or POSITIONS
     each = 4 * positions * a.head_dim * (1 if block.rotation == "pairs" else 2)

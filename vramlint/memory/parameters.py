@@ -125,6 +125,8 @@ def is_lora_target(name: str, targets: tuple[str, ...]) -> bool:
     """Whether a module of that name in a layer, or beside the layers, is among what `lora_targets` gave."""
     if targets == ("all-linear",):
         return True
+    if len(targets) == 1 and targets[0].startswith("*"):
+        return name.endswith(targets[0][1:])
     if len(targets) == 1 and any(character in targets[0] for character in ".*|(["):
         return name in targets[0]
     return any(target.rpartition(".")[2] == name for target in targets)

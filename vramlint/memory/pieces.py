@@ -22,6 +22,8 @@ class Pieces:
     all tokens at once, only the loss in pieces. `mixed`: both at once, and the loss under autocast.
     `drops`: LoRA on the head has its dropout, too (torchtune's builders give it none).
     `packed`: the head is in 4 bits, and unpacked for a moment each time. `compiled`: the loss is fused by inductor.
+    `fused`: Apple's cut cross entropy, which never holds the logits and asks for the hidden states of all layers.
+    `recomputed`: the softmax of a piece is computed in fp32 forward and again backward, and only the logits are saved.
     """
 
     count: int = 1
@@ -36,10 +38,12 @@ class Pieces:
     drops: bool = False
     packed: bool = False
     compiled: bool = False
+    recomputed: bool = False
+    fused: bool = False
 
     def sizes(self, rows: int, length: int) -> list[int]:
         """The tokens of each piece."""
-        if self.whole or self.mixed:
+        if self.whole or self.mixed or self.recomputed:
             return [rows * length]
         if self.tokens:
             return [rows * min(self.tokens, length - start) for start in range(0, length, self.tokens)]
@@ -64,9 +68,12 @@ def held_over(graph: Graph, setting: Setting, pieces: Pieces, vocabulary: int, c
 
 def loss_in_pieces(
     graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, pieces: Pieces, leave: Leave,
-    *, adapted: bool = False,
+    *, adapted: bool = False, returned: list[Tensor] | None = None,
 ) -> Tensor:
-    """The loss of `pieces` and its backward; gives the gradient of `hidden` and takes it over. `adapted`: LoRA is on the head."""
+    """The loss of `pieces` and its backward; gives the gradient of `hidden` and takes it over.
+
+    `adapted`: LoRA is on the head. `returned` takes the logits, where the loop holds them.
+    """
     compute = setting.autocast or promoted(hidden.dtype, head)
     sizes = pieces.sizes(setting.batch, setting.length)
     source = graph.hold(hidden)
@@ -88,7 +95,11 @@ def loss_in_pieces(
             graph.drop(*ends[1 if needed else 0 :])
             del ends[1 if needed else 0 :]
 
-    if pieces.mixed:
+    if pieces.fused:
+        gradient = way.never(leave)
+    elif pieces.recomputed:
+        gradient = way.anew(pieces, sizes[0], leave, returned)
+    elif pieces.mixed:
         gradient = way.under_autocast(setting, pieces, leave)
     elif pieces.whole:
         gradient = way.undivided(setting, pieces, leave)
@@ -202,6 +213,42 @@ class _Head:
         graph.drop(zeros)
         graph.tape.phase = phase
         return self._ends()
+
+    def never(self, leave: Leave) -> Tensor:
+        """No logits: gradients of input and weight from one kernel (cut-cross-entropy 25.1.1, cce_backward.py)."""
+        graph = self._graph
+        leave()
+        phase, graph.tape.phase = graph.tape.phase, "backward of the loss"
+        what = "gradient of the last hidden states"
+        self._collected = graph.tensor(self._source.shape, self._source.dtype, what, needs_grad=False)
+        if self._trained:
+            shape = (self._words, self._source.shape[-1])
+            self._add(graph.tensor(shape, self._compute, "gradient of the head", part="gradients", needs_grad=False))
+        graph.tape.phase = phase
+        return self._ends()
+
+    def anew(self, pieces: Pieces, tokens: int, leave: Leave, returned: list[Tensor] | None) -> Tensor:
+        """The softmax of `pieces.tokens` tokens at a time, forward and again backward (NeMo Automodel, loss/chunked_ce.py)."""
+        graph, chunk = self._graph, min(pieces.tokens, tokens)
+        logits = self._forward(tokens)
+        if returned is not None:
+            returned.append(graph.hold(logits))
+        phase = graph.tape.phase
+        self._softmaxed(chunk)
+        leave()
+        graph.tape.phase = "backward of the loss"
+        gradient = _logits(graph, tokens, self._words, self._compute, "gradient of the logits")
+        self._softmaxed(chunk)
+        graph.drop(logits)
+        self._backward(gradient)
+        graph.tape.phase = phase
+        return self._ends()
+
+    def _softmaxed(self, tokens: int) -> None:
+        """Two in fp32 at once for a moment."""
+        graph = self._graph
+        both = [_logits(graph, tokens, self._words, "float32", "softmax of a piece in fp32") for _ in range(2)]
+        graph.drop(*both)
 
     def undivided(self, setting: Setting, pieces: Pieces, leave: Leave) -> Tensor:
         """The head at once, the softmax of `pieces.tokens` tokens at a time; all but the last token of each row."""

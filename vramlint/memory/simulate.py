@@ -147,7 +147,7 @@ def _plan(
     # Rows laid end to end are kept apart by a mask, unless the kernel takes their lengths.
     masks = masks_of(
         a, length=length, attention="flash" if flash else kernel, dtype=outer, facts=facts,
-        padded=run.padding and run.trainer not in OWN_LOOPS, flat=flat,
+        padded=run.padding and (run.trainer not in OWN_LOOPS or OWN_LOOPS[run.trainer].masks), flat=flat,
     )
     setting = Setting(
         batch=batch, length=length,

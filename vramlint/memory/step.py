@@ -79,8 +79,27 @@ def _optimize(plan: Plan, tape: Tape, trained: list[Weight]) -> None:
     if plan.sharding is not None and plan.sharding.kind == "zero":
         _flatten(plan.sharding, tape, trained)
     gradients = {} if plan.optimizer.in_backward else {id(weight): gradient_of(tape, weight) for weight in trained}
+    if plan.clips_wide:
+        _clip_wide(tape, trained)
     update(tape, plan.optimizer, gradients, trained, plan.architecture.model_type)
     tape.free_all(gradients.values())
+
+
+def _clip_wide(tape: Tape, trained: list[Weight]) -> None:
+    """The norm of the gradients (NeMo Automodel 36044ad3, components/training/utils.py, `_clip_grad_norm_impl`)."""
+    phase, tape.phase = tape.phase, "gradient clipping"
+    held: list[Block] = []
+    for weight in trained:
+        size = weight.elements * BYTES[weight.dtype]
+        absolute = tape.allocate(size, "workspace", "absolute values of a gradient", weight.shape, weight.dtype)
+        scaled = tape.allocate(size, "workspace", "a gradient, scaled", weight.shape, weight.dtype)
+        tape.free_all([absolute, *held])
+        squares = tape.allocate(size, "workspace", "squares of a gradient", weight.shape, weight.dtype)
+        wide = tape.allocate(8 * weight.elements, "workspace", "squares of a gradient in float64", weight.shape, "float64")
+        tape.free_all([wide, squares])
+        held = [scaled]
+    tape.free_all(held)
+    tape.phase = phase
 
 
 def _flatten(sharding: Sharding, tape: Tape, trained: list[Weight]) -> None:
@@ -124,7 +143,8 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
         for who in plan.course.between:
             score(plan, tape, who)
 
-    output, gradient = _loss(plan, graph, normed, leave)
+    returned: list[Tensor] = []
+    output, gradient = _loss(plan, graph, normed, leave, returned if plan.holds_outputs else None)
     tape.phase = "backward of the head"
     if accumulated:
         # What a weight already has takes the new gradient in; the new one is there for a moment only.
@@ -140,7 +160,8 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     if used is not None:
         used.finish()
     exchange.finish()
-    graph.drop(*masks)
+    graph.drop(*masks, *returned)
+    outer.end()
 
 
 def _prepare(plan: Plan, tape: Tape, *, accumulated: bool) -> None:
@@ -151,8 +172,13 @@ def _prepare(plan: Plan, tape: Tape, *, accumulated: bool) -> None:
         score(plan, tape, who)
 
 
-def _loss(plan: Plan, graph: Graph, normed: Tensor, leave: Leave) -> tuple[Tensor, Tensor]:
-    """The loss forward and its own backward; takes over `normed`. What the graph goes on from, and its gradient."""
+def _loss(
+    plan: Plan, graph: Graph, normed: Tensor, leave: Leave, returned: list[Tensor] | None,
+) -> tuple[Tensor, Tensor]:
+    """The loss forward and its own backward; takes over `normed`. What the graph goes on from, and its gradient.
+
+    `returned` takes the logits, where the loop holds them.
+    """
     setting, a = plan.setting, plan.architecture
     if plan.loss == CLASSIFIER:
         return _classified(plan, graph, normed, leave)
@@ -166,10 +192,12 @@ def _loss(plan: Plan, graph: Graph, normed: Tensor, leave: Leave) -> tuple[Tenso
     if plan.loss in (FULL, IN_PLACE):
         return loss_in_full(
             graph, setting, normed, a.vocab_size, plan.head, trained, plan.block.final_softcap, leave,
-            adapted=adapted, in_place=plan.loss == IN_PLACE,
+            adapted=adapted, in_place=plan.loss == IN_PLACE, returned=returned,
         )
     if plan.pieces is not None:
-        gradient = loss_in_pieces(graph, setting, normed, a.vocab_size, plan.head, trained, plan.pieces, leave, adapted=adapted)
+        gradient = loss_in_pieces(
+            graph, setting, normed, a.vocab_size, plan.head, trained, plan.pieces, leave, adapted=adapted, returned=returned,
+        )
     elif plan.loss == LIGER:
         gradient = loss_in_chunks(graph, setting, normed, a.vocab_size, plan.head, trained, leave)
     else:

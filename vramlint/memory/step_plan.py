@@ -45,6 +45,10 @@ class Plan:
     """Of an eval batch: rows and length as the model sees them, and how its loss is computed."""
     encoder: Encoder | None = None
     """The model where it is no decoder alone; then `block` and `stacks` say nothing."""
+    holds_outputs: bool = False
+    """Whether the loop holds what the model returned, logits and cached keys and values, until the backward pass is over."""
+    clips_wide: bool = False
+    """Whether the norm of each gradient is summed up in float64, one after the other."""
     pieces: Pieces | None = None
     """Those of the loss, where it is computed so."""
     buffers: tuple[tuple[str, int, int], ...] = ()

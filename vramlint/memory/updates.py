@@ -276,7 +276,15 @@ def column_mean(v: Variables, weight: Weight) -> None:
     v.drop("buffer of the mean")
 
 
+def one_by_one(v: Variables, p: Parameter) -> None:
+    """Adam parameter by parameter: the root of its second moment, and that over its bias (torch 2.11, _single_tensor_adam)."""
+    v.bind("denominator", p.own)
+    v.bind("denominator", p.own)
+    v.clear()
+
+
 UPDATES: dict[str, Update] = {
+    "one_by_one": one_by_one,
     "adafactor": adafactor, "lomo": lomo, "adalomo": adalomo, "grokadamw": grokadamw, "galore": galore,
     "galore_8bit": galore_8bit, "apollo": apollo, "torchao": torchao, "torchao_eager": torchao_eager,
 }
