@@ -123,7 +123,7 @@ def lora_targets(architecture: Architecture, run: Run) -> tuple[str, ...]:
 
 def is_lora_target(name: str, targets: tuple[str, ...]) -> bool:
     """Whether a module of that name in a layer, or beside the layers, is among what `lora_targets` gave."""
-    if targets == ("all-linear",):
+    if "all-linear" in targets:
         return True
     if len(targets) == 1 and targets[0].startswith("*"):
         return name.endswith(targets[0][1:])

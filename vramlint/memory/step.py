@@ -9,12 +9,13 @@ from vramlint.memory.encoders import step as encoders
 from vramlint.memory.evaluation import evaluate
 from vramlint.memory.exchange import exchange_of
 from vramlint.memory.forward_only import embedded, generate, score
+from vramlint.memory.head import loss_in_pieces
 from vramlint.memory.layers import Layers, gradient_of
 from vramlint.memory.loss import Leave, loss_in_chunks, loss_in_full, loss_of_trl, loss_smoothed
 from vramlint.memory.operations import dropout, norm
 from vramlint.memory.optimizer_states import states_of
 from vramlint.memory.parameters import Weight
-from vramlint.memory.pieces import held_over, loss_in_pieces
+from vramlint.memory.pieces import held_over
 from vramlint.memory.sharding import Sharding, bytes_of
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Tape
