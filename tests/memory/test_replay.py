@@ -39,9 +39,9 @@ def tapes(case: dict) -> tuple[Tape, Tape | None, Estimate]:
     seen: list[tuple[Tape, Tape | None]] = []
     original = simulate.replayed
 
-    def remembering(tape: Tape, before: Tape | None, *, recomputes: bool, micro_steps: int) -> Replayed | None:
+    def remembering(tape: Tape, before: Tape | None, **options: int) -> Replayed | None:
         seen.append((tape, before))
-        return original(tape, before, recomputes=recomputes, micro_steps=micro_steps)
+        return original(tape, before, **options)
 
     simulate.replayed = remembering
     try:

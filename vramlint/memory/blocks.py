@@ -20,6 +20,8 @@ class BlockShape:
     `partial_rope`: positions on some of each head, put together by `cat`, whose layout the attention's output then copies.
     `qkv_copied`: queries, keys and values are copied out of the fused projection, a key and value for each head.
     `broadcast_heads`: one key and value is broadcast to all heads, which only sdpa's math takes.
+    `scaled_queries`: queries are multiplied by a number before attention. `feeds_inline`: the plain mlp is lines of the
+    layer itself, which lets go of its input when the first projection is done.
     `own_linear`: its linear layers are of a class of its own, which bitsandbytes does not take for one.
     `latent`: MLA, whose widths the config has. `rotation`: how positions are turned in, a word of rotations.py.
     `parts_checkpointed`: under checkpointing each norm, attention and the MLP is a checkpoint of its own, not the layer.
@@ -51,6 +53,8 @@ class BlockShape:
     broadcast_heads: bool = False
     own_linear: bool = False
     parts_checkpointed: bool = False
+    scaled_queries: bool = False
+    feeds_inline: bool = False
     names: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
     @property
@@ -88,7 +92,8 @@ BLOCKS: dict[str, BlockShape] = {
                            names=("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")),
     "gpt2": BlockShape(norm="layer", mlp="plain", qkv="fused", rope=False, learned_positions=1, conv1d=True,
                        names=("c_attn", "c_proj", "c_fc", "c_proj")),
-    "opt": BlockShape(norm="layer", mlp="plain", rope=False, learned_positions=1, names=PLAIN_NAMES),
+    "opt": BlockShape(norm="layer", mlp="plain", rope=False, learned_positions=1, scaled_queries=True, feeds_inline=True,
+                      names=PLAIN_NAMES),
     "starcoder2": BlockShape(norm="layer", mlp="plain",
                              names=("q_proj", "k_proj", "v_proj", "o_proj", "c_fc", "c_proj")),
     "stablelm": BlockShape(partial_rope=True, norm="layer", mlp="gated"),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from vramlint.memory.allocator import UNIT, UNLIMITED, Allocator, Event
 from vramlint.memory.estimate import Band
-from vramlint.memory.replay import small_segments, unroll
+from vramlint.memory.replay import FEW_EVENTS, MANY_EVENTS, small_segments, unroll
 from vramlint.memory.tape import Tape
 
 SLACK = 32 << 20
@@ -19,6 +19,7 @@ EVENTS_PLAYED = 6_000
 MICRO_STEPS = {True: 4, False: 2}
 """So many are played where gradients accumulate, of a model trained in full and of adapters, whose gradients are too small to
 move anything: gpt2 in full still takes its logits anew in the fourth (recorded)."""
+SMALL_MODEL = 1_200_000_000
 PLAUSIBLE = 0.9, 1.5
 """Peak of the replay over peak of the tape: outside of this the replay is not what the tape played."""
 WORTH_A_SEARCH = 1.04
@@ -53,14 +54,18 @@ class Replayed(NamedTuple):
     rests: int
 
 
-def replayed(tape: Tape, before: Tape | None, *, recomputes: bool, micro_steps: int = 2) -> Replayed | None:
+def replayed(
+    tape: Tape, before: Tape | None, *, recomputes: bool, micro_steps: int = 2, parameters: int = SMALL_MODEL,
+) -> Replayed | None:
     """The tape on the allocator, or None where what is replayed is not what was played.
 
     `before` is the tape of a micro step whose gradients `tape` adds to, the first of `micro_steps`; None where there is only one.
     `recomputes`: with checkpointing. Without, nothing that would be worth giving back is free at the fullest moment, and the run
     needs what it reserves where memory is plenty, unless that is much more than its peak.
+    `parameters`: the model's; of a small one more of each layer is played.
     """
-    events = unroll(tape, before, micro_steps=micro_steps)
+    affordable = MANY_EVENTS if parameters < SMALL_MODEL else FEW_EVENTS
+    events = unroll(tape, before, micro_steps=micro_steps, affordable=affordable)
     small = small_segments(tape)
     plenty = Allocator()
     start = plenty.play(events, 0, max(0, tape.peak.total * 98 // 100 - small) // UNIT, pausing=True)

@@ -70,7 +70,8 @@ class Layer:
         attended = self._attention(graph, before, mask, name, attends)
         if block.sandwich or block.post_only:
             attended = self._after(graph, attended, f"{name}.norm2", width)
-        attended = self._scaled(graph, attended)
+        if block.scaled_residual:
+            attended = self._scaled(graph, attended, "hidden states, scaled")
         middle = add(graph, hidden, attended, "hidden states")
         if block.conv1d:
             graph.drop(*variables)
@@ -82,7 +83,8 @@ class Layer:
         fed = self._mlp(graph, before, name, feeds)
         if block.sandwich or block.post_only:
             fed = self._after(graph, fed, f"{name}.norm4", width)
-        fed = self._scaled(graph, fed)
+        if block.scaled_residual:
+            fed = self._scaled(graph, fed, "hidden states, scaled")
         out = add(graph, middle, fed, "hidden states")
         graph.drop(*variables, fed, middle)
         return out
@@ -115,13 +117,12 @@ class Layer:
 
         return play
 
-    def _scaled(self, graph: Graph, hidden: Tensor) -> Tensor:
-        """Granite's residual multiplier, a number; takes over `hidden`."""
-        if not self._block.scaled_residual:
-            return hidden
-        made = graph.tensor(hidden.shape, hidden.dtype, "hidden states, scaled")
-        graph.record(made, (hidden,), saves_nothing=True)
-        graph.drop(hidden)
+    @staticmethod
+    def _scaled(graph: Graph, tensor: Tensor, what: str) -> Tensor:
+        """Times a number, which saves nothing; takes over `tensor`."""
+        made = graph.tensor(tensor.shape, tensor.dtype, what)
+        graph.record(made, (tensor,), saves_nothing=True)
+        graph.drop(tensor)
         return made
 
     def _norm(self, graph: Graph, hidden: Tensor, name: str, width: int) -> Tensor:
@@ -166,9 +167,8 @@ class Layer:
                 query, key, value = self._copied(graph, query, key, value)
         else:
             query, key, value = (
-                self._laid_out(
-                    graph, (linear_in_parts if p.parts else linear)(graph, setting, hidden, p, f"{name}.{p.name}.in"), copies,
-                ) for p, copies in zip(inputs, self._copies(mask), strict=True)
+                self._laid_out(graph, self._projected(graph, hidden, p, f"{name}.{p.name}.in", scaled=scaled), copies)
+                for p, copies, scaled in zip(inputs, self._copies(mask), (block.scaled_queries, False, False), strict=True)
             )
         if block.qk_norm:
             query, key = (self._qk_norm(graph, t, f"{name}.{n}") for t, n in ((query, "q_norm"), (key, "k_norm")))
@@ -198,6 +198,10 @@ class Layer:
             out = dropout(graph, out, a.hidden_dropout, "output of attention")
         graph.drop(*held, *variables, hidden)
         return out if a.model_type in DROPPING_INSIDE else dropout(graph, out, a.hidden_dropout, "output of attention")
+
+    def _projected(self, graph: Graph, hidden: Tensor, projection: Projection, name: str, *, scaled: bool) -> Tensor:
+        made = (linear_in_parts if projection.parts else linear)(graph, self._setting, hidden, projection, name)
+        return self._scaled(graph, made, "queries, scaled") if scaled else made
 
     def _qk_norm(self, graph: Graph, tensor: Tensor, name: str) -> Tensor:
         kind = self._block.norm if self._block.norm.startswith("rms") else "rms"
@@ -270,12 +274,15 @@ class Layer:
         else:
             first, down = projections
             wide = linear(graph, setting, hidden, first, f"{name}.fc1")
+            if self._block.feeds_inline:
+                graph.drop(hidden)
             inner = activation(graph, setting, wide, kind)
             graph.drop(wide)
         out = linear(graph, setting, inner, down, f"{name}.{down.name}.down")
         graph.drop(inner, *whole)
         out = dropout(graph, out, self._architecture.hidden_dropout, "output of the MLP")
-        graph.drop(hidden)
+        if not self._block.feeds_inline:
+            graph.drop(hidden)
         return out
 
     def _mixture(

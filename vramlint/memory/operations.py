@@ -103,12 +103,10 @@ def norm(graph: Graph, setting: Setting, hidden: Tensor, kind: str, name: str, w
         return made
     if kind == "layer-fp32":
         return _cohere_norm(graph, setting, hidden, weights)
-    upper = cast(graph, hidden, "float32", "hidden states in fp32 for the norm")
+    # layer_norm is on autocast's fp32 list; without autocast the kernel keeps the input's dtype.
+    in_its_own = kind == "layer" and setting.autocast is None
+    upper = cast(graph, hidden, hidden.dtype if in_its_own else "float32", "hidden states in fp32 for the norm")
     if kind == "layer":
-        # layer_norm is on autocast's fp32 list; without autocast the kernel keeps the input's dtype.
-        if setting.autocast is None:
-            graph.drop(upper)
-            upper = graph.hold(hidden)
         made = graph.tensor(hidden.shape, upper.dtype, "normed hidden states")
         graph.record(made, (upper,), saved=(upper,), weights=weights * 2, computes=True)
         graph.drop(upper)

@@ -6,14 +6,18 @@ Only blocks above 1 MiB: smaller ones have segments of their own (allocator.py),
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from vramlint.memory.allocator import EMPTY_CACHE, Event
-from vramlint.memory.decisive import Template, closed, sparse
+from vramlint.memory.decisive import Template, closed, near
 from vramlint.memory.like_layers import NOTHING, Layer, LikeLayers
 from vramlint.memory.tape import Block, Span, Tape
 
-EVENTS = 6_000
-"""So many of a run's layers may be played: an event costs some 0.8 µs, and the search plays them twice or three times."""
+FEW_EVENTS, MANY_EVENTS = 3_000, 12_000
+"""So many of a run's layers may be played, of large models and of small ones, whose step has the fewer large blocks to hide an
+error in: an event costs some 0.8 µs, and the search plays them twice or three times."""
+REDUCED: tuple[Callable[..., Template], ...] = (closed, *(partial(near, steps=steps) for steps in (3, 2, 1, 0)))
+"""What of a layer is played where all of it is too much, the best first."""
 SMALL = 1 << 20
 SMALL_SEGMENT = 2 << 20
 PACKED = "4 bits"
@@ -289,7 +293,7 @@ class Unrolled:
         return next(iter(self._held.get(key, ())), NOTHING)
 
 
-def unroll(tape: Tape, before: Tape | None = None, *, micro_steps: int = 2, affordable: int = EVENTS) -> list[Event]:
+def unroll(tape: Tape, before: Tape | None = None, *, micro_steps: int = 2, affordable: int = FEW_EVENTS) -> list[Event]:
     """The events of loading and two steps.
 
     `before` is the tape of a micro step whose gradients `tape` adds to, as it does in all but the first of the `micro_steps`.
@@ -298,10 +302,11 @@ def unroll(tape: Tape, before: Tape | None = None, *, micro_steps: int = 2, affo
     now = Pass(tape)
     earlier = None if before is None else Pass(before)
     passes = [(now, 1)] if earlier is None else [(earlier, 1), (now, micro_steps - 1)]
-    for reduced in (closed, sparse):
-        if 2 * sum(one.count() * times for one, times in passes) > affordable:
-            for one, _ in passes:
-                one.leave_out(reduced)
+    for reduced in REDUCED:
+        if 2 * sum(one.count() * times for one, times in passes) <= affordable:
+            break
+        for one, _ in passes:
+            one.leave_out(reduced)
     loaded = tape.played[:now.begin]
     unrolled = Unrolled()
     unrolled.load([block for block in loaded if block.part == "weights"])

@@ -222,6 +222,7 @@ def _estimate_of(run: Run, played: Played, capability: tuple[int, int], *, repla
     searched = plan.checkpointing or tape.settle().phase == "optimizer step"
     found = replayed(
         tape, before, recomputes=searched, micro_steps=min(run.gradient_accumulation_steps, MICRO_STEPS[plan.setting.trained]),
+        parameters=sum(weight.elements * weight.count for weight in plan.weights),
     ) if replay else None
     fullest = tape.settle()
     if before is not None and generates:  # completions are written before there are gradients

@@ -14,7 +14,7 @@ from vramlint.memory.layers import Everything, gradient_of
 from vramlint.memory.linear import linear
 from vramlint.memory.operations import Setting, add, dropout, norm
 from vramlint.memory.step_plan import Plan
-from vramlint.memory.tape import Tape
+from vramlint.memory.tape import Block, Tape
 
 GLOBAL_EVERY = 3
 """modernbert: every third layer sees everything, the others a window (`global_attn_every_n_layers`)."""
@@ -47,6 +47,8 @@ class Body:
         self._kept: list[Tensor] = []
         self._read: Tensor | None = None
         self._has_gradient = False
+        self._summed: Block | None = None
+        self._tied = encoder.task in VOCABULARIES and plan.architecture.tie_word_embeddings
         self._setting = plan.setting
 
     def forward(self) -> Tensor:
@@ -199,9 +201,13 @@ class Body:
                 graph.end_autocast()
             half.stack.end_autocast()
 
-    def backward(self, gradient: Tensor, accumulates: bool) -> None:
-        """Back from the gradient of the last hidden states; takes it over. Gradients of weights stay on the tape."""
+    def backward(self, gradient: Tensor, accumulates: bool, head: Block | None) -> None:
+        """Back from the gradient of the last hidden states; takes it over. Gradients of weights stay on the tape.
+
+        `head`: the gradient of a tied head's weight.
+        """
         graph = Graph(self._tape)
+        self._summed = head if self._tied else None
         for half in reversed(self._halves):
             behind = self._through(half.after, gradient, half.last, accumulates)
             if behind is None:
@@ -221,19 +227,27 @@ class Body:
         self.close()
 
     def _embeds(self, half: Half, accumulates: bool) -> None:
-        """The gradients of a stack's embeddings. All that are added to one another take one tensor more for a moment."""
-        plan, tape, a = self._plan, self._tape, self._plan.architecture
+        """The gradients of a stack's embeddings.
+
+        The first that is added to a tied head's makes a third, unless the head's is a cast (input_buffer.cpp, accumulate);
+        more are added to that.
+        """
+        plan, tape = self._plan, self._tape
         if not self._setting.trained:
             return
         tape.phase = "backward of the embedding"
-        tied = self._encoder.task in VOCABULARIES and a.tie_word_embeddings
         for weight in plan.weights:
             if weight.name == "embedding":
                 own = gradient_of(tape, weight)
-                if tied and self._setting.autocast in (None, weight.dtype) and not self._has_gradient:
-                    tape.free(gradient_of(tape, weight))  # the head's is added to in place only where it is a cast
-                if tied or self._has_gradient or accumulates:
+                if self._summed is None:
+                    self._summed = own
+                elif self._tied and self._setting.autocast in (None, weight.dtype) and not self._has_gradient:
+                    head, self._summed = self._summed, gradient_of(tape, weight)
+                    tape.free_all([head, own])
+                else:
                     tape.free(own)
+                if accumulates and half is self._halves[0]:
+                    tape.add_up(self._summed)
                 self._has_gradient = True
             elif weight.name in ("positions", "token types") and half is self._halves[0] and not accumulates:
                 gradient_of(tape, weight)

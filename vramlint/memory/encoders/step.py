@@ -35,7 +35,7 @@ def micro_step(plan: Plan, encoder: Encoder, tape: Tape, accumulated: list[Block
     graph.end_autocast()
     received = gradients.get(id(last))
     if received is not None:
-        body.backward(received, bool(accumulated))
+        body.backward(received, bool(accumulated), graph.gradients.get("head"))
 
 
 def forward(plan: Plan, encoder: Encoder, tape: Tape) -> None:
