@@ -12,6 +12,7 @@ from vramlint.memory.allocator import EMPTY_CACHE, Event
 from vramlint.memory.decisive import Template, closed, near
 from vramlint.memory.like_layers import NOTHING, Layer, LikeLayers
 from vramlint.memory.tape import Block, Span, Tape
+from vramlint.memory.updates import OF_ALL
 
 FEW_EVENTS, MANY_EVENTS = 3_000, 12_000
 """So many of a run's layers may be played, of large models and of small ones, whose step has the fewer large blocks to hide an
@@ -166,24 +167,33 @@ class Unrolled:
         self._end(self._kept | self._gradients)
 
     def optimize(self, now: Pass, states: Sequence[Block]) -> None:
-        """The optimizer's step, which makes `states` first; then the gradients go.
+        """The optimizer's step, which makes `states` where they are not there; then the gradients go.
 
-        A temporary as large as several gradients is really one for each of them.
+        Where it goes parameter by parameter, those of a layer and the head come when the embedding's temporaries are gone.
         """
         self._now = now
-        self.load(states)
+        first = next((index for index, block in enumerate(states) if block.shape != states[0].shape), len(states))
+        self.load(states[:first])
+        states, busy = states[first:], 0
         gradients = [
             block for block in now.played[now.end:] if block.part == "gradients" and now.first[id(block)] >= now.end
         ]
         total = sum(block.size * block.count for block in dict.fromkeys(gradients))
-        largest = max((block.size for block in gradients), default=0)
         for position in range(now.end, len(now.played)):
             block = now.played[position]
             if block.part == "gradients" or block.stands_in or block.size <= SMALL:
                 continue
             if now.first[id(block)] != position:
                 self._release(id(block))
-            elif block.count == 1 and block.size > largest and block.size * 4 > total:
+                busy -= 1
+                if not busy:
+                    self.load(states)
+                    states = ()
+                continue
+            busy += 1
+            if block.what == OF_ALL and total:
+                self.load(states)
+                states = ()
                 sizes = [
                     gradient.size * block.size // total
                     for gradient in dict.fromkeys(gradients) for _ in range(gradient.count)
@@ -193,6 +203,7 @@ class Unrolled:
                 self._held[id(block)] = [self._new(size) for size in pieces]
             else:
                 self._held[id(block)] = [self._new(block.size) for _ in range(block.count)]
+        self.load(states)
         self._end(self._kept)
         self._gradients.clear()
 

@@ -12,6 +12,9 @@ from vramlint.memory.optimizers import Optimizer
 from vramlint.memory.parameters import Weight
 from vramlint.memory.tape import Block, Tape
 
+OF_ALL = "the optimizer's temporaries"
+"""What a block is called that stands for one piece of each gradient."""
+
 
 class Variables:
     """The variables of a Python loop, each holding one tensor: what a name held goes once it is bound to another."""
@@ -83,7 +86,7 @@ def step(tape: Tape, optimizer: Optimizer, gradients: dict[int, Block], weights:
         for group in (False, True):
             size = sum(weight.elements * BYTES[weight.dtype] * weight.count for weight in every if _undecayed(weight) is group)
             if size:
-                tape.free(tape.allocate(int(optimizer.group * size), "optimizer", "the optimizer's temporaries"))
+                tape.free(tape.allocate(int(optimizer.group * size), "optimizer", OF_ALL))
     if optimizer.update and not optimizer.in_backward:
         variables = Variables(tape)
         update = UPDATES[optimizer.update]
@@ -234,9 +237,12 @@ def apollo(v: Variables, p: Parameter) -> None:
 
 
 def torchao(v: Variables, p: Parameter) -> None:
-    """torchao 0.16, optim/adam.py, single_param_adam, compiled: averages in fp32; in 4 bits more (measured)."""
+    """torchao 0.16, optim/adam.py, single_param_adam, compiled: averages in fp32, in 4 bits with their indices (recorded)."""
     if p.weight.elements >= SMALLEST_IN_BLOCKS and p.weight.elements % p.optimizer.block == 0:
-        v.bind("averages", (2 if p.optimizer.torchao == 8 else 6) * p.full)
+        for name in ("average", "average of squares"):
+            v.bind(name, p.full)
+        for name in ("indices", "indices of squares") if p.optimizer.torchao == 4 else ():  # in int64
+            v.bind(name, 2 * p.full)
         v.clear()
 
 
