@@ -20,6 +20,8 @@ class Scores:
     dropped: float = 0.0
     strided: bool = False
     """Whether the bias comes out of an embedding, heads last: no fused kernel takes that (check_last_dim_stride_equals_1)."""
+    cast_by_hand: bool = False
+    """Whether eager attention casts its probabilities itself before it drops of them and returns them (modernbert)."""
 
 
 def attend(graph: Graph, setting: Setting, query: Tensor, key: Tensor, value: Tensor, heads: int, scores: Scores) -> Tensor:
@@ -116,16 +118,19 @@ def _eager(
     """bert's `eager_attention_forward`: softmax in fp32 under autocast, else in the scores' dtype; dropout on what it gives."""
     batch, length, width = query.shape
     square = (batch, heads, length, key.shape[1])
-    lowered = []
-    for tensor in (query, key, value):
+
+    def laid_out(tensor: Tensor) -> Tensor:
+        """`matmul` copies what is transposed."""
         lower = cast(graph, tensor, compute, "input of attention")
         graph.drop(tensor)
-        copied = graph.tensor(lower.shape, compute, "input of attention, head by head")  # `matmul` of what is transposed
-        lowered.append(graph.record(copied, (lower,)))
+        copied = graph.record(graph.tensor(lower.shape, compute, "input of attention, head by head"), (lower,))
         graph.drop(lower)
-    query, key, value = lowered
+        return copied
+
+    query, key = laid_out(query), laid_out(key)
     first = graph.tensor(square, compute, "attention scores")
     graph.record(first, (query, key), saved=(query, key))
+    graph.drop(key, query)
     scaled = graph.tensor(square, compute, "attention scores, scaled")
     graph.record(scaled, (first,))
     graph.drop(first)
@@ -140,18 +145,21 @@ def _eager(
         scaled = biased
     soft = softmax or scaled.dtype
     upper = cast(graph, scaled, soft, "attention scores in fp32")
-    graph.drop(scaled)
-    scaled = upper
     chances = graph.tensor(square, soft, "attention probabilities")
-    graph.record(chances, (scaled,), saved=(chances,), temporary=prod(square) * BYTES[soft])
-    graph.drop(scaled)
+    graph.record(chances, (upper,), saved=(chances,), temporary=prod(square) * BYTES[soft])
+    graph.drop(upper)
     chances = dropout(graph, chances, scores.dropped, "attention probabilities")
     lower = cast(graph, chances, compute, "attention probabilities in the compute dtype")
+    graph.drop(scaled)  # a variable until then
+    if scores.cast_by_hand and lower is not chances:
+        graph.drop(chances)
+        chances = graph.hold(lower)
+    value = laid_out(value)
     made = graph.tensor((batch, length, width), compute, "output of attention")
     graph.record(made, (lower, value), saved=(lower, value))
-    graph.drop(lower)
+    graph.drop(lower, value)
     graph.returned.append(chances)  # `attn_weights`
     copied = graph.tensor(made.shape, compute, "output of attention, in order")
     graph.record(copied, (made,), passes=True)
-    graph.drop(made, query, key, value)
+    graph.drop(made)
     return copied

@@ -58,7 +58,9 @@ class Body:
         hidden = self._embedded(first, setting)
         full, window = self._masks(setting)
         bias = self._bias(first, setting)
-        own = Scores(None, bias, False, self._attended, strided=bias is not None)
+        own = Scores(
+            None, bias, False, self._attended, strided=bias is not None, cast_by_hand=encoder.shape.head == "head",
+        )
         layer = EncoderLayer(self._plan.architecture, encoder.shape.layer, encoder.linears, setting, own, share=self._share)
         groups = self._groups(layer, full, window, encoder.layers)
         last = self._played(first, hidden, groups, setting, tuple(b for b in (bias,) if b is not None))
@@ -165,6 +167,8 @@ class Body:
         """The mask of the layers that see everything, and of those that see a window."""
         padded, eager = setting.masks.used, setting.attention == "eager"
         dtype = setting.norm_weight if eager else "bool"
+        if eager and setting.autocast and self._encoder.shape.head == "head":
+            dtype = "float32"  # that of the embeddings, which a norm gives
         graph = Graph(self._tape)
         shape = (setting.batch, 1, setting.length, setting.length)
         full = self._kept_mask(graph, shape, dtype) if padded else None

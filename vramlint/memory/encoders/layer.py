@@ -92,7 +92,7 @@ class EncoderLayer:
                 linear(graph, setting, source, p, f"{name}.{p.name}") for source, p in zip(sources, inputs, strict=True)
             )
         if self._shape.rope:
-            query, key = self._turned(graph, query), self._turned(graph, key)
+            query, key = self._turned(graph, query, key)
         variables = [graph.hold(tensor) for tensor in (query, key, value)]
         if not self._shape.holds_inputs and setting.attention != "eager":
             graph.drop(*variables)
@@ -107,14 +107,34 @@ class EncoderLayer:
         graph.drop(attended, *variables, hidden)
         return out
 
-    def _turned(self, graph: Graph, tensor: Tensor) -> Tensor:
+    def _turned(self, graph: Graph, *tensors: Tensor) -> tuple[Tensor, ...]:
         """modernbert's rotary embedding, in fp32 (transformers 5.17, modeling_modernbert.py, apply_rotary_pos_emb)."""
-        size = prod(tensor.shape) * 4
-        steps = [graph.tensor(tensor.shape, "float32", "queries or keys in fp32", needs_grad=False) for _ in range(4)]
-        made = graph.tensor(tensor.shape, tensor.dtype, "queries or keys with positions")
-        graph.record(made, (tensor,), temporary=size * 3, pieces=3)
-        graph.drop(*steps, tensor)
-        return made
+        what = "queries or keys in fp32"
+
+        def upper(tensor: Tensor) -> Tensor:
+            return graph.tensor(tensor.shape, "float32", what, needs_grad=False)
+
+        turned = []
+        for tensor in tensors:
+            whole = upper(tensor) if tensor.dtype != "float32" else graph.hold(tensor)
+            straight = upper(tensor)
+            graph.drop(whole)
+            again = upper(tensor) if tensor.dtype != "float32" else graph.hold(tensor)
+            half = graph.tensor((*tensor.shape[:-1], tensor.shape[-1] // 2), "float32", what, needs_grad=False)
+            crossed = upper(tensor)
+            graph.drop(half, again)
+            product = upper(tensor)
+            graph.drop(crossed)
+            turned.append(upper(tensor))
+            graph.drop(straight, product)
+        made = []
+        for tensor, wide in zip(tensors, turned, strict=True):
+            lower = wide
+            if tensor.dtype != "float32":
+                lower = graph.tensor(tensor.shape, tensor.dtype, "queries or keys with positions")
+            made.append(graph.record(lower, (tensor,), temporary=prod(tensor.shape) * 4 * 3, pieces=3))
+        graph.drop(*(wide for wide, lower in zip(turned, made, strict=True) if wide is not lower), *tensors)
+        return tuple(made)
 
     def _feed(self, graph: Graph, hidden: Tensor, name: str) -> Tensor:
         """The feed-forward part; takes over `hidden`."""
