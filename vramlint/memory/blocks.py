@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vramlint.catalog import Architecture
 from vramlint.dataclass import dataclass, replace
+from vramlint.memory.delta_shape import DELTA_NAMES
 from vramlint.memory.experts import ExpertShape
 
 
@@ -25,6 +26,10 @@ class BlockShape:
     `own_linear`: its linear layers are of a class of its own, which bitsandbytes does not take for one.
     `latent`: MLA, whose widths the config has. `rotation`: how positions are turned in, a word of rotations.py.
     `parts_checkpointed`: under checkpointing each norm, attention and the MLP is a checkpoint of its own, not the layer.
+    `sinks`: attention has a learned score beside those of the keys, and computes the scores in full.
+    `written`: attention is written out as torchtune's gemma2 does it.
+    `gated`: the output of attention is gated by a half of the queries' projection. `hybrid`: some layers have a gated delta net
+    in the place of attention, `delta` says that this is one.
     `names`: the projections' module names (of the rest of the layer with MLA).
     """
 
@@ -55,11 +60,18 @@ class BlockShape:
     parts_checkpointed: bool = False
     scaled_queries: bool = False
     feeds_inline: bool = False
+    sinks: bool = False
+    written: bool = False
+    gated: bool = False
+    hybrid: bool = False
+    delta: bool = False
     names: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
     @property
     def attention_names(self) -> tuple[str, ...]:
         """Those of `names` that are projections of attention."""
+        if self.delta:
+            return DELTA_NAMES
         return () if self.latent else self.names[:2 if self.qkv == "fused" else 4]
 
 
@@ -69,6 +81,7 @@ PLAIN_NAMES = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 ATTENTION_NAMES = ("q_proj", "k_proj", "v_proj", "o_proj")
 SHARED_NAMES = (*ATTENTION_NAMES, "gate_proj", "up_proj", "down_proj")
 AS_MIXTRAL, AS_QWEN = ("gate", "w1", "w3", "w2"), ("gate", "gate_proj", "up_proj", "down_proj")
+QWEN3_5 = replace(LLAMA, norm="rms-fp32", qk_norm="head", partial_rope=True, gated=True, hybrid=True)
 MIXTURE = replace(LLAMA, mlp="experts", names=ATTENTION_NAMES)
 BLOCKS: dict[str, BlockShape] = {
     "llama": LLAMA, "mistral": LLAMA, "ministral": LLAMA, "qwen2": LLAMA, "smollm3": LLAMA, "seed_oss": LLAMA,
@@ -122,6 +135,8 @@ BLOCKS: dict[str, BlockShape] = {
                            experts=ExpertShape(router="wide", shared="plain", scores="float32", adapts=AS_QWEN)),
     "glm4_moe": replace(MIXTURE, partial_rope=True, names=SHARED_NAMES,
                         experts=ExpertShape(router="sigmoid", shared="plain", adapts=AS_QWEN)),
+    "gpt_oss": replace(MIXTURE, norm="rms-fp32", rotation="chunks", sinks=True,
+                       experts=ExpertShape(router="top", gate="clamped", biased=True)),
     "phimoe": replace(MIXTURE, norm="layer", lm_head_bias=True,
                       experts=ExpertShape(router="mixer", scores="autocast", counted=False)),
 }

@@ -63,6 +63,22 @@ def rotation(graph: Graph, operation: Operation, received: Tensor, gradients: Gr
     graph.accumulate(gradients, hidden, made)
 
 
+def chunked_rotation(graph: Graph, operation: Operation, received: Tensor, gradients: Gradients) -> None:
+    """Of two halves that are turned and put together by `cat`: four products, one of them of the gradient with the other sign."""
+    (hidden,) = operation.inputs
+    half = (prod(hidden.shape) // 2,)
+    first, second, negated, product = (
+        graph.tensor(half, hidden.dtype, "backward temporaries", needs_grad=False) for _ in range(4)
+    )
+    graph.drop(product, negated)
+    last = graph.tensor(half, hidden.dtype, "backward temporaries", needs_grad=False)
+    graph.release(operation, received)
+    graph.drop(last)
+    made = fresh(graph, hidden)
+    graph.drop(first, second)
+    graph.accumulate(gradients, hidden, made)
+
+
 def sliced(graph: Graph, operation: Operation, received: Tensor, gradients: Gradients) -> None:
     """Of two slices of one tensor: each gradient comes back into zeros of the whole."""
     (hidden,) = operation.inputs

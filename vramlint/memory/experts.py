@@ -11,12 +11,15 @@ class ExpertShape:
     """The feed-forward part of a layer with experts.
 
     `router`: how the weights of the chosen experts are found: softmax (of all logits, in fp32), chosen (a softmax of those
-    chosen), sigmoid or wide (on a cast of the hidden states to fp32, a softmax), or mixer (phimoe's sparsemixer).
+    chosen, in fp32), top (the same in the logits' dtype), sigmoid or wide (on a cast of the hidden states to fp32, a softmax), or
+    mixer (phimoe's sparsemixer).
     `scores`: the dtype of those weights: own (of the logits), input (of the hidden states), float32, or autocast (float32
     under autocast, else own). `shared`: experts that every token goes to: gated (by a linear layer to one number), or plain
     (added after the others).
     `adapts`: the names under which peft 0.21 puts LoRA on the fused parameters (utils/transformers_weight_conversion.py,
     `_MOE_TARGET_MODULE_MAPPING`): router, gate and up projection, down projection; empty where it does not.
+    `gate`: clamped where gate and up projection lie number by number and are clamped (gpt_oss), else an activation of the gate.
+    `biased`: router and experts have biases.
     `counted`: whether the config says under `num_experts` how many there are, which TRL's fused head asks it for.
     """
 
@@ -24,6 +27,8 @@ class ExpertShape:
     scores: str = "own"
     shared: str = ""
     adapts: tuple[str, ...] = ()
+    gate: str = ""
+    biased: bool = False
     counted: bool = True
 
 

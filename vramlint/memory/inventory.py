@@ -37,7 +37,10 @@ def inventory(
         found.append(Weight("positions", (positions, a.hidden_size), outer, trained))
     if block.lm_head_bias:
         found.append(Weight("head bias", (a.vocab_size,), outer, trained))
-    found += [Weight("norm", (size,), outer, trained, layers) for size in norm_sizes(a, block)]
+    if block.sinks:
+        found.append(Weight("sinks", (a.num_attention_heads,), outer, trained, layers))
+    for stack in stacks:
+        found += [Weight("norm", (size,), outer, trained, stack.count) for size in norm_sizes(a, stack.block)]
     # transformers 5.17: OlmoLayerNorm has no parameters, CohereLayerNorm a weight and no bias.
     final = {"olmo": 0, "cohere": 1, "cohere2": 1}.get(a.model_type, 2) if block.norm.startswith("layer") else 1
     if final:
@@ -113,6 +116,12 @@ def _experts(experts: Experts, run: Run, dtype: str, adapter: str, layers: int) 
         Weight("experts gate_up_proj", experts.gate_up, dtype, trained, layers),
         Weight("experts down_proj", experts.down, dtype, trained, layers),
     ]
+    if experts.shape.biased:
+        found += [
+            Weight("router bias", (experts.count,), dtype, trained, layers),
+            Weight("experts gate_up_proj bias", experts.gate_up[:2], dtype, trained, layers),
+            Weight("experts down_proj bias", experts.down[:2], dtype, trained, layers),
+        ]
     for part, width, outputs, inner in (
         ("router", experts.width, experts.count, rank),
         ("gate_up", experts.width, 2 * experts.inner, 2 * rank * experts.count),

@@ -5,20 +5,24 @@ from __future__ import annotations
 from vramlint.catalog import Architecture
 from vramlint.dataclass import replace
 from vramlint.memory.adapted_parts import linear_in_parts
-from vramlint.memory.attention import attention
+from vramlint.memory.attention import attention, repeated
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.blocks import BlockShape
 from vramlint.memory.checkpoints import Part, cached, checkpointed
+from vramlint.memory.delta_shape import delta_of
 from vramlint.memory.experts import Experts
 from vramlint.memory.gated import gated_halves, gated_product
+from vramlint.memory.gated_delta import gated_delta
 from vramlint.memory.latent import latent_of
 from vramlint.memory.latent_attention import latent_attention
 from vramlint.memory.linear import linear
-from vramlint.memory.operations import Setting, activation, add, dropout, norm
+from vramlint.memory.operations import Setting, activation, add, dropout, multiply, norm
 from vramlint.memory.parameters import Projection
 from vramlint.memory.positions import partly_turned, turned
 from vramlint.memory.recomputed_adapters import fused_lora_mlp, fuses_mlp
 from vramlint.memory.routing import routed, with_shared
+from vramlint.memory.sinks import attention_with_sinks
+from vramlint.memory.written_attention import written_attention
 
 DROPPING_INSIDE = ("gpt2", "starcoder2")
 """Whose attention drops of its output itself, while its variables are there."""
@@ -159,8 +163,13 @@ class Layer:
                 graph, setting, latent, a.num_attention_heads, hidden, mask, name, projections,
                 in_complex=a.model_type == "deepseek_v2", dropped=a.attention_dropout,
             )
+        if block.delta:
+            return gated_delta(graph, setting, delta_of(a), hidden, mask, name, projections)
         *inputs, output = projections
-        if block.qkv == "fused":
+        gate: list[Tensor] = []
+        if block.gated:
+            query, key, value, *gate = self._with_gate(graph, hidden, name, inputs, mask)
+        elif block.qkv == "fused":
             project = linear_in_parts if inputs[0].parts else linear
             query, key, value = self._split(graph, project(graph, setting, hidden, inputs[0], f"{name}.{inputs[0].name}.in"))
             if block.qkv_copied:
@@ -184,14 +193,22 @@ class Layer:
         variables = [graph.hold(tensor) for tensor in (query, key, value)]
         heads = a.num_attention_heads
         groups = heads if block.qkv_copied else a.num_key_value_heads
-        attended = attention(graph, setting, query, key, value, heads, groups, mask, softcap=block.attention_softcap,
-                             dropped=a.attention_dropout, broadcasts=block.broadcast_heads)
+        if block.sinks or block.written:
+            attended = self._in_full(graph, query, key, value, name)
+        else:
+            attended = attention(graph, setting, query, key, value, heads, groups, mask, softcap=block.attention_softcap,
+                                 dropped=a.attention_dropout, broadcasts=block.broadcast_heads)
         # Of the kernels of sdpa only flash keeps the layout of its queries: not with a mask, nor in fp32.
         if block.partial_rope and mask is None and attended.dtype != "float32" and setting.attention != "math":
             copied = graph.tensor(attended.shape, attended.dtype, "output of attention, in its own layout")
             graph.record(copied, (attended,), passes=True)
             graph.drop(attended)
             attended = copied
+        if gate:
+            opened = activation(graph, setting, gate[0], "sigmoid")
+            product = multiply(graph, attended, opened, "gated output of attention")
+            graph.drop(opened, attended, *gate)
+            attended = product
         out = linear(graph, setting, attended, output, f"{name}.{output.name}.out")
         graph.drop(attended)
         if a.model_type in DROPPING_INSIDE:
@@ -202,6 +219,36 @@ class Layer:
     def _projected(self, graph: Graph, hidden: Tensor, projection: Projection, name: str, *, scaled: bool) -> Tensor:
         made = (linear_in_parts if projection.parts else linear)(graph, self._setting, hidden, projection, name)
         return self._scaled(graph, made, "queries, scaled") if scaled else made
+
+    def _with_gate(
+        self, graph: Graph, hidden: Tensor, name: str, inputs: list[Projection], mask: Tensor | None,
+    ) -> list[Tensor]:
+        """Queries, keys and values, and the gate that comes with the queries, which is copied (qwen3_5)."""
+        setting, (first, *others) = self._setting, inputs
+        both = linear(graph, setting, hidden, first, f"{name}.{first.name}.in")
+        half = (*both.shape[:-1], both.shape[-1] // 2)
+        query, other = graph.views(both, [half, half])
+        gate = graph.record(graph.tensor(half, both.dtype, "gate of attention"), (other,))
+        graph.drop(other, both)
+        key, value = (
+            self._laid_out(graph, linear(graph, setting, hidden, each, f"{name}.{each.name}.in"), copies)
+            for each, copies in zip(others, self._copies(mask)[1:], strict=True)
+        )
+        return [query, key, value, gate]
+
+    def _in_full(self, graph: Graph, query: Tensor, key: Tensor, value: Tensor, name: str) -> Tensor:
+        """Attention of which the model's own code computes the scores; takes over the three states."""
+        a = self._architecture
+        if a.num_attention_heads != a.num_key_value_heads:
+            key, value = (repeated(graph, tensor, query.shape[-1]) for tensor in (key, value))
+        if self._block.written:
+            return written_attention(graph, (query, key, value), a.num_attention_heads)
+        given = [graph.hold(tensor) for tensor in (key, value)]  # which the function has until it returns
+        made = attention_with_sinks(
+            graph, self._setting, (query, key, value), a.num_attention_heads, a.attention_dropout, name,
+        )
+        graph.drop(*given)
+        return made
 
     def _qk_norm(self, graph: Graph, tensor: Tensor, name: str) -> Tensor:
         kind = self._block.norm if self._block.norm.startswith("rms") else "rms"

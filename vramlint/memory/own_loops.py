@@ -64,7 +64,8 @@ OWN_LOOPS: dict[str, OwnLoop] = {
     "torchtune": OwnLoop(
         source="torchtune bd2a0fc7 (2026-04-23)",
         blocks={
-            "llama": _PAIRS, "mistral": _PAIRS, "gemma": replace(_PAIRS, norm="rms-fp32"), "qwen2": LLAMA,
+            "llama": _PAIRS, "mistral": _PAIRS, "gemma": replace(_PAIRS, norm="rms-fp32"),
+            "gemma2": replace(_PAIRS, norm="rms-fp32", sandwich=True, written=True), "qwen2": LLAMA,
             "qwen3": replace(LLAMA, qk_norm="head"), "phi3": replace(LLAMA, rotation="halves-fp32"),
         },
         # torchtune/modules/loss: the head and the loss of an eighth of the tokens at a time, or logits by eighths of a row.

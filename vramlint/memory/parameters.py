@@ -7,6 +7,7 @@ from math import prod
 from vramlint.catalog import PEFT_DEFAULT_TARGETS, Architecture
 from vramlint.dataclass import dataclass, replace
 from vramlint.memory.blocks import BlockShape
+from vramlint.memory.delta_shape import delta_rows, delta_vectors
 from vramlint.memory.dtypes import BYTES
 from vramlint.memory.experts import Experts, experts_of
 from vramlint.memory.latent import latent_names, latent_norms, latent_of, latent_rows
@@ -67,6 +68,10 @@ def projections_of(architecture: Architecture, block: BlockShape, run: Run) -> t
     latent = latent_of(a) if block.latent else None
     if latent is not None:
         rows = latent_rows(a, latent)
+    elif block.delta:
+        rows = delta_rows(a)
+    elif block.gated:
+        rows = [(hidden, 2 * query, qkv), (hidden, key, qkv), (hidden, key, qkv), (query, hidden, out)]
     elif block.qkv == "fused":
         rows = [(hidden, query + 2 * key, qkv), (query, hidden, out)]
     else:
@@ -139,7 +144,7 @@ def _mlp_bias(architecture: Architecture) -> bool:
 
 
 def norm_sizes(architecture: Architecture, block: BlockShape) -> list[int]:
-    """The elements of each norm parameter of one block (weight, and bias for a layer norm with one)."""
+    """The elements of each parameter of one block that is no matrix: of norms above all (weight, and bias if there is one)."""
     hidden = architecture.hidden_size
     main = 4 if block.sandwich else 1 if block.shared_norm else 2
     sizes = [hidden] * main
@@ -150,6 +155,8 @@ def norm_sizes(architecture: Architecture, block: BlockShape) -> list[int]:
     latent = latent_of(architecture) if block.latent else None
     if latent is not None:
         sizes += latent_norms(latent)
+    if block.delta:
+        return sizes + delta_vectors(architecture)
     if block.qk_norm == "head":
         sizes += [architecture.head_dim] * 2
     elif block.qk_norm == "full":

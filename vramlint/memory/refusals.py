@@ -46,6 +46,11 @@ def refusal_of(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimat
         return NoEstimate(f"the architecture {a.model_type} is not simulated yet", ("model_name_or_path",))
     if run.task not in (None, "causal-lm", "seq-cls"):
         return NoEstimate(f"{a.model_type} is not simulated under this head yet ({run.task})", ("task",))
+    if block.sinks and run.attn_implementation not in (None, "eager"):  # transformers 5.17, modeling_gpt_oss.py, _supports_sdpa
+        return NoEstimate(
+            f"{a.model_type} has no sdpa attention, and its other kernels are not simulated yet: only eager is",
+            ("attn_implementation",),
+        )
     if a.learned_positions and (run.max_length or 0) > a.learned_positions:
         return beyond_positions(run, a.learned_positions)
     ends = _adapted_ends_refusal(run, a)

@@ -7,15 +7,17 @@ from math import prod
 from vramlint.memory import derivatives
 from vramlint.memory.autograd import Graph, Tensor
 
-HALVES, PAIRS, UPCAST = "halves", "pairs", "halves-fp32"
+HALVES, PAIRS, UPCAST, CHUNKS = "halves", "pairs", "halves-fp32", "chunks"
 """`q * cos + rotate_half(q) * sin` in the dtype of q, as transformers has it; pairs of neighbours in fp32, as torchtune; the
-halves with sines and cosines in fp32, as torchtune's phi3."""
+halves with sines and cosines in fp32, as torchtune's phi3; two chunks that are turned and put together, as gpt_oss."""
 
 
 def rotate(graph: Graph, hidden: Tensor, kind: str) -> Tensor:
     """Queries or keys with their positions; nothing of them is saved."""
     if kind == PAIRS:
         return _pairs(graph, hidden)
+    if kind == CHUNKS:
+        return _chunks(graph, hidden)
     if kind == UPCAST and hidden.dtype != "float32":
         return _upcast(graph, hidden)
     return _halves(graph, hidden)
@@ -44,6 +46,19 @@ def _upcast(graph: Graph, hidden: Tensor) -> Tensor:
     made = graph.tensor(hidden.shape, hidden.dtype, "queries or keys with positions")
     graph.drop(wide)
     return graph.record(made, (hidden,), temporary=prod(hidden.shape) * 4 * 3, pieces=2)
+
+
+def _chunks(graph: Graph, hidden: Tensor) -> Tensor:
+    """`_apply_rotary_emb` of gpt_oss (transformers 5.17)."""
+    half, turned = (*hidden.shape[:-1], hidden.shape[-1] // 2), []
+    for _ in range(2):
+        products = [graph.tensor(half, hidden.dtype, "rotated halves", needs_grad=False) for _ in range(2)]
+        turned.append(graph.tensor(half, hidden.dtype, "rotated halves", needs_grad=False))
+        graph.drop(*products)
+    made = graph.tensor(hidden.shape, hidden.dtype, "queries or keys with positions")
+    graph.record(made, (hidden,), saves_nothing=True, derivative=derivatives.chunked_rotation)
+    graph.drop(*turned)
+    return made
 
 
 def _pairs(graph: Graph, hidden: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from vramlint.memory.gated import gated_halves
 from vramlint.memory.linear import linear, plain_linear
 from vramlint.memory.operations import Setting, activation, add, cast, multiply
 from vramlint.memory.parameters import Projection
+from vramlint.memory.sinks import clamped_gate
 
 INDEX = "int64"
 
@@ -32,13 +33,17 @@ def routed(graph: Graph, setting: Setting, experts: Experts, hidden: Tensor, nam
     graph.record(selected, (hidden,), saved=(place,))
     mask = graph.tensor((pairs, 1), "bool", "tokens of no expert", needs_grad=False)
     masked = graph.view(selected, selected.shape)  # in place, but its gradient is another
-    up = _grouped(graph, setting, experts, masked, "gate_up", up_weight, f"{name}.gate_up")
+    biases: list[Tensor] = []
+    up = _grouped(graph, setting, experts, masked, "gate_up", up_weight, f"{name}.gate_up", biases, sorted_ids)
     up = _masked(graph, up)
-    gate, upper = graph.split(up, (experts.inner, experts.inner))
-    active = activation(graph, setting, gate, experts.kind)
-    inner = multiply(graph, active, upper, "gated hidden states")
-    graph.drop(gate, upper, up, active)
-    down = _grouped(graph, setting, experts, inner, "down", down_weight, f"{name}.down")
+    if experts.shape.gate == "clamped":
+        inner = clamped_gate(graph, up, experts.inner)
+    else:
+        gate, upper = graph.split(up, (experts.inner, experts.inner))
+        active = activation(graph, setting, gate, experts.kind)
+        inner = multiply(graph, active, upper, "gated hidden states")
+        graph.drop(gate, upper, up, active)
+    down = _grouped(graph, setting, experts, inner, "down", down_weight, f"{name}.down", biases, sorted_ids)
     graph.drop(inner)
     down = _masked(graph, down)
     weighted = _weighted(graph, down, scores)
@@ -53,7 +58,7 @@ def routed(graph: Graph, setting: Setting, experts: Experts, hidden: Tensor, nam
     graph.record(total, (ordered,), saves_nothing=True)  # expanded to all pairs, which `view` copies
     made = cast(graph, total, hidden.dtype, "output of the experts")
     graph.drop(
-        total, ordered, back, down, masked, selected, mask, order, place, sorted_ids, scores, ids, logits,
+        total, ordered, back, down, *biases, masked, selected, mask, order, place, sorted_ids, scores, ids, logits,
         *(weight for weight in (up_weight, down_weight) if weight is not None),
     )
     return made
@@ -93,7 +98,7 @@ def _route(
     wide = cast(graph, hidden, "float32" if experts.shape.router in ("sigmoid", "wide") else hidden.dtype, "input of the router")
     logits = plain_linear(
         graph, setting, wide, experts.width, experts.count, setting.norm_weight, setting.trained, f"{name}.router",
-        keeps_input=learns,
+        keeps_input=learns, bias=experts.shape.biased,
     )
     graph.drop(wide)
     dtype = {"own": logits.dtype, "input": hidden.dtype, "float32": "float32", "autocast": "float32"}[experts.shape.scores]
@@ -108,6 +113,12 @@ def _route(
         graph.drop(logits)
         logits = upper
         chances = graph.tensor(few, "float32", "weights of the chosen experts in fp32")
+        graph.record(chances, (best,), saved=(chances,))
+        graph.drop(best)
+    elif experts.shape.router == "top":
+        best = graph.tensor(few, logits.dtype, "logits of the chosen experts")
+        graph.record(best, (logits,), saved=(ids,), temporary=prod(logits.shape) * BYTES[logits.dtype])
+        chances = graph.tensor(few, logits.dtype, "weights of the chosen experts")
         graph.record(chances, (best,), saved=(chances,))
         graph.drop(best)
     elif experts.shape.router == "sigmoid":
@@ -143,6 +154,7 @@ def _weighted(graph: Graph, down: Tensor, scores: Tensor) -> Tensor:
 
 def _grouped(
     graph: Graph, setting: Setting, experts: Experts, hidden: Tensor, part: str, adapted: Tensor | None, name: str,
+    biases: list[Tensor], ids: Tensor,
 ) -> Tensor:
     """`grouped_mm`, which autocast does not know: it computes in the dtype of the weights.
 
@@ -151,6 +163,12 @@ def _grouped(
     """
     shape = experts.gate_up if part == "gate_up" else experts.down
     dtype, size = setting.norm_weight, prod(shape) * BYTES[setting.norm_weight]
+    if experts.shape.biased:
+        bias = graph.tensor((hidden.shape[0], shape[1]), dtype, "biases of each token and expert")
+        width = shape[0] * shape[1] * BYTES[dtype]
+        graph.record(bias, (), saved=(ids,), weights=((f"{name}.bias", width, width, 1),) if setting.trained else ())
+        graph.drop(*biases)  # a variable by the same name
+        biases[:] = [bias]
     source = cast(graph, hidden, dtype, "input of the experts in the dtype of their weights")
     made = graph.tensor((hidden.shape[0], shape[1]), dtype, "output of the experts' projection")
     loops = setting.capability < (8, 0)
@@ -164,7 +182,12 @@ def _grouped(
         temporary=size if loops and not weights and adapted is None else 0,
     )
     graph.drop(source)
-    return made
+    if not experts.shape.biased:
+        return made
+    added = Tensor(None, made.shape, made.dtype, made.needs_grad, graph.hold(made))  # in place
+    graph.record(added, (made, *biases), passes=True, saves_nothing=True)
+    graph.drop(made)
+    return added
 
 
 def _adapted(graph: Graph, setting: Setting, experts: Experts, part: str, name: str) -> Tensor | None:

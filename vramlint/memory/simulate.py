@@ -143,7 +143,7 @@ def _plan(
     if flat:
         batch, length = 1, batch * length
     kernels = liger_parts(run, a.model_type)
-    kernel = _attention(run, capability, dtype)
+    kernel = "eager" if block.sinks else _attention(run, capability, dtype)
     # Rows laid end to end are kept apart by a mask, unless the kernel takes their lengths.
     masks = masks_of(
         a, length=length, attention="flash" if flash else kernel, dtype=outer, facts=facts,
@@ -166,6 +166,9 @@ def _plan(
     eval_length = int(run.max_length or 0)
     if evaluates(run):
         assumptions.append(Assumption("compute_metrics", "none", "evaluation is taken to keep its losses only"))
+    if a.model_type == "gpt_oss":
+        why = "the published checkpoints are in mxfp4, which transformers does not train: it is taken to be unpacked"
+        assumptions.append(Assumption("quantization_config", "Mxfp4Config(dequantize=True)", why))
     if block.experts is not None:
         assumptions.append(Assumption("experts_implementation", "grouped_mm", "transformers' default; others take more"))
     if classifies(run) or saved_ends(run):  # the head shares nothing with the embedding

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vramlint.catalog import Architecture
 from vramlint.dataclass import dataclass, replace
 from vramlint.memory.blocks import BlockShape
+from vramlint.memory.delta_shape import DELTA_NAMES, LINEAR, kinds_of, stretches
 from vramlint.memory.experts import Experts
 from vramlint.memory.parameters import Projection, projections_of, routed_experts
 from vramlint.run import Run
@@ -29,6 +30,8 @@ class Stack:
 
 def stacks_of(run: Run, a: Architecture, block: BlockShape) -> tuple[Stack, ...]:
     """The layers from the first to the last."""
+    if block.hybrid:
+        return _hybrid(run, a, block)
     first = min(dense_layers(a, block), a.num_hidden_layers)
     found = []
     if first:
@@ -42,6 +45,15 @@ def stacks_of(run: Run, a: Architecture, block: BlockShape) -> tuple[Stack, ...]
     if a.num_hidden_layers > first:
         found.append(Stack(a.num_hidden_layers - first, block, projections_of(a, block, run), routed_experts(a, block, run)))
     return tuple(found)
+
+
+def _hybrid(run: Run, a: Architecture, block: BlockShape) -> tuple[Stack, ...]:
+    """Layers of attention, and of a gated delta net in its place."""
+    linear = replace(block, delta=True, qk_norm="", gated=False, names=(*DELTA_NAMES, *block.names[len(block.attention_names):]))
+    return tuple(
+        Stack(count, shape, projections_of(a, shape, run), routed_experts(a, shape, run))
+        for kind, count in stretches(kinds_of(a)) for shape in (linear if kind == LINEAR else block,)
+    )
 
 
 MLP_NAMES = ("gate_proj", "up_proj", "down_proj")

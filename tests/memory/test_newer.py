@@ -1,0 +1,77 @@
+"""gpt_oss, LoRA on the output layer and torchtune's gemma2 against runs measured on the phantom GPU."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+
+import pytest
+
+from lab.case import architecture_fields, complete, held_out
+from lab.cases import architecture_of, capability_of, run_of
+from vramlint.dataclass import replace
+from vramlint.memory import Estimate, NoEstimate, estimate
+
+MEASURED = Path(__file__).parents[2] / "lab" / "data" / "measured" / "newer.jsonl"
+ROWS = [json.loads(line) for line in MEASURED.read_text(encoding="utf-8").splitlines()]
+
+
+def model_type(row: dict) -> str:
+    return str(architecture_fields(complete(row))["model_type"])
+
+
+def on_the_head(row: dict) -> bool:
+    return "lm_head" in complete(row)["lora_targets"]
+
+
+def estimated(row: dict, **changes: object) -> Estimate | NoEstimate:
+    return estimate(replace(run_of(row), **changes), architecture_of(row), capability=capability_of(row))
+
+
+GROUPS = {
+    "gpt_oss": [row for row in ROWS if model_type(row) == "gpt_oss"],
+    "the head under transformers": [row for row in ROWS if on_the_head(row) and not complete(row)["framework"]],
+    "the head under torchtune": [row for row in ROWS if on_the_head(row) and complete(row)["framework"] == "torchtune"],
+    "the head under LitGPT": [row for row in ROWS if on_the_head(row) and complete(row)["framework"] == "litgpt"],
+    "gemma2 under torchtune": [row for row in ROWS if model_type(row) == "gemma2" and complete(row)["framework"]],
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_what_is_allocated_is_right_within_a_percent_at_the_median(name: str) -> None:
+    errors = []
+    for row in GROUPS[name]:
+        result = estimated(row)
+        assert isinstance(result, Estimate), row
+        errors.append(abs(result.allocated.typical / row["measured"]["peak_allocated"] - 1))
+    assert len(errors) >= 6
+    assert statistics.median(errors) < 0.01
+    assert max(errors) < 0.03
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_as_many_parameters_are_trained_as_in_the_real_model(name: str) -> None:
+    for row in GROUPS[name]:
+        if complete(row)["framework"] == "litgpt" and complete(row)["method"] == "qlora":
+            continue  # Fabric's embedding counts as trained there, and no optimizer has it
+        result = estimated(row)
+        assert isinstance(result, Estimate)
+        assert result.trainable_parameters == row["measured"]["trainable"], row
+
+
+def test_some_of_them_nobody_tuned_on() -> None:
+    assert sum(map(held_out, ROWS)) > 10
+
+
+def test_gpt_oss_has_no_sdpa_attention() -> None:
+    refused = estimated(GROUPS["gpt_oss"][0], attn_implementation="sdpa")
+    assert isinstance(refused, NoEstimate)
+    assert refused.keys == ("attn_implementation",)
+
+
+def test_a_fused_loss_with_lora_on_the_head_has_no_number() -> None:
+    row = next(row for row in GROUPS["the head under transformers"] if model_type(row) == "llama")
+    refused = estimated(row, use_liger_kernel=True)
+    assert isinstance(refused, NoEstimate)
+    assert refused.keys == ("lora_target_modules",)
