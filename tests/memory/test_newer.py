@@ -1,4 +1,4 @@
-"""gpt_oss, LoRA on the output layer and torchtune's gemma2 against runs measured on the phantom GPU."""
+"""gpt_oss, qwen3_5, LoRA on the output layer and torchtune's gemma2 against runs measured on the phantom GPU."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lab.case import architecture_fields, complete, held_out
 from lab.cases import architecture_of, capability_of, run_of
 from vramlint.dataclass import replace
 from vramlint.memory import Estimate, NoEstimate, estimate
+from vramlint.memory.delta_shape import stretches
 
 MEASURED = Path(__file__).parents[2] / "lab" / "data" / "measured" / "newer.jsonl"
 ROWS = [json.loads(line) for line in MEASURED.read_text(encoding="utf-8").splitlines()]
@@ -31,6 +32,8 @@ def estimated(row: dict, **changes: object) -> Estimate | NoEstimate:
 
 GROUPS = {
     "gpt_oss": [row for row in ROWS if model_type(row) == "gpt_oss"],
+    "qwen3_5": [row for row in ROWS if model_type(row) == "qwen3_5_text"],
+    "qwen3_5_moe": [row for row in ROWS if model_type(row) == "qwen3_5_moe_text"],
     "the head under transformers": [row for row in ROWS if on_the_head(row) and not complete(row)["framework"]],
     "the head under torchtune": [row for row in ROWS if on_the_head(row) and complete(row)["framework"] == "torchtune"],
     "the head under LitGPT": [row for row in ROWS if on_the_head(row) and complete(row)["framework"] == "litgpt"],
@@ -75,3 +78,18 @@ def test_a_fused_loss_with_lora_on_the_head_has_no_number() -> None:
     refused = estimated(row, use_liger_kernel=True)
     assert isinstance(refused, NoEstimate)
     assert refused.keys == ("lora_target_modules",)
+
+
+def test_layers_of_two_kinds_stay_in_their_places_at_both_ends() -> None:
+    kinds = (*["linear_attention"] * 3, "full_attention") * 8
+    assert stretches(kinds) == [
+        ("linear_attention", 3), ("full_attention", 1), ("linear_attention", 21), ("full_attention", 7),
+    ]
+    assert stretches(("full_attention",) * 4) == [("full_attention", 4)]
+    assert sum(count for _, count in stretches(kinds[:30])) == 30
+
+
+def test_a_gated_delta_net_says_that_no_kernels_are_assumed() -> None:
+    result = estimated(GROUPS["qwen3_5"][0])
+    assert isinstance(result, Estimate)
+    assert "kernels" in {assumption.key for assumption in result.assumptions}

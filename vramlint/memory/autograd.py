@@ -90,12 +90,13 @@ class Graph:
 
     def tensor(
         self, shape: tuple[int, ...], dtype: str, what: str, *, part: str = "activations", needs_grad: bool = True,
+        count: int = 1,
     ) -> Tensor:
-        """A new tensor of that shape."""
+        """A new tensor of that shape, or `count` of them that live and die together."""
         played = len(self.operations)
         if played >= self.stops_at and (played > self.stops_at or (needs_grad and not self.completes)):
             return Tensor(None, shape, dtype, needs_grad and self.recording)
-        block = self.tape.allocate(prod(shape) * BYTES[dtype], part, what, shape, dtype)
+        block = self.tape.allocate(prod(shape) * BYTES[dtype], part, what, shape, dtype, count)
         return Tensor(block, shape, dtype, needs_grad and self.recording)
 
     def view(self, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:

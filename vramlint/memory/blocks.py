@@ -83,6 +83,7 @@ SHARED_NAMES = (*ATTENTION_NAMES, "gate_proj", "up_proj", "down_proj")
 AS_MIXTRAL, AS_QWEN = ("gate", "w1", "w3", "w2"), ("gate", "gate_proj", "up_proj", "down_proj")
 QWEN3_5 = replace(LLAMA, norm="rms-fp32", qk_norm="head", partial_rope=True, gated=True, hybrid=True)
 MIXTURE = replace(LLAMA, mlp="experts", names=ATTENTION_NAMES)
+QWEN3_5_MOE = replace(QWEN3_5, mlp="experts", names=(*SHARED_NAMES, "shared_expert_gate"), experts=ExpertShape(shared="gated"))
 BLOCKS: dict[str, BlockShape] = {
     "llama": LLAMA, "mistral": LLAMA, "ministral": LLAMA, "qwen2": LLAMA, "smollm3": LLAMA, "seed_oss": LLAMA,
     "qwen3": replace(LLAMA, qk_norm="head"),
@@ -137,6 +138,8 @@ BLOCKS: dict[str, BlockShape] = {
                         experts=ExpertShape(router="sigmoid", shared="plain", adapts=AS_QWEN)),
     "gpt_oss": replace(MIXTURE, norm="rms-fp32", rotation="chunks", sinks=True,
                        experts=ExpertShape(router="top", gate="clamped", biased=True)),
+    "qwen3_5": QWEN3_5, "qwen3_5_text": QWEN3_5,
+    "qwen3_5_moe": QWEN3_5_MOE, "qwen3_5_moe_text": QWEN3_5_MOE,
     "phimoe": replace(MIXTURE, norm="layer", lm_head_bias=True,
                       experts=ExpertShape(router="mixer", scores="autocast", counted=False)),
 }

@@ -38,10 +38,9 @@ def gated_delta(
     weights = ((f"{name}.decay", size, size, 1),) if setting.trained else ()
     graph.record(decay, tuple(narrow), saved=tuple(narrow), weights=weights)
     if shape.value_heads > shape.key_heads:
-        for index in (0, 1):
-            states[index] = _made(
-                graph, (*hidden.shape[:-1], shape.repeated), states[index], "queries or keys repeated for every head",
-            )
+        wide, what = (*hidden.shape[:-1], shape.repeated), "queries or keys repeated for every head"
+        narrower, states[:2] = states[:2], [_made(graph, wide, state, what) for state in states[:2]]
+        graph.drop(*narrower)
     core = _delta_rule(graph, setting, shape, states, decay)
     made = _gated_norm(graph, setting, core, opened, f"{name}.delta_norm", shape.value_width)
     out = linear(graph, setting, made, output, f"{name}.{output.name}.out")
@@ -111,7 +110,9 @@ def _delta_rule(graph: Graph, setting: Setting, shape: DeltaShape, states: list[
     solved_key = _solved(graph, system, decayed)
     core = graph.tensor(values, "float32", "values of all chunks")
     query_in, key_in = (_scaled(graph, tensor, decay, "queries or keys times decay") for tensor in (query, key))
-    saved = _of_chunks(graph, setting, shape, tokens)
+    saved = _of_chunks(graph, setting, shape, tokens, -(-length // CHUNK))
+    if not setting.autocast:  # views of what is there
+        saved += [graph.hold(tensor) for tensor in (query_in, key_in, inner)]
     graph.record(core, (solved_value, solved_key, query_in, key_in, inner), saved=tuple(saved), derivative=_scan)
     graph.drop(*saved)
     whole = _made(graph, values, core, "values of all chunks, each token's together")
@@ -167,15 +168,17 @@ def _solved(graph: Graph, system: Tensor, right: Tensor) -> Tensor:
     return graph.record(made, (system, right), saved=(system, made), temporary=prod(system.shape) * 4)
 
 
-def _of_chunks(graph: Graph, setting: Setting, shape: DeltaShape, tokens: int) -> list[Tensor]:
-    """What the scan keeps of each chunk: inputs of its five products as autocast casts them, and the state in fp32."""
-    chunks = tokens // CHUNK
-    state = (chunks, shape.key_width, shape.value_width)
-    kept = [("float32", state), ("float32", (tokens, shape.value_width))] if not setting.autocast else [
-        ("float32", state), *([(setting.autocast, state)] * 2), *([(setting.autocast, (tokens, shape.key_width))] * 3),
-        (setting.autocast, (tokens, CHUNK)), *([(setting.autocast, (tokens, shape.value_width))] * 2),
-    ]
-    return [graph.tensor(each, dtype, "states and inputs of the scan's chunks") for dtype, each in kept]
+def _of_chunks(graph: Graph, setting: Setting, shape: DeltaShape, tokens: int, chunks: int) -> list[Tensor]:
+    """What the scan keeps of each chunk: states in fp32, and the inputs of its five products as autocast casts them."""
+    of_one, lower = tokens // chunks, setting.autocast
+    keys, values = (of_one, shape.key_width), (of_one, shape.value_width)
+    state = (of_one // CHUNK, shape.key_width, shape.value_width)
+    kept: list[tuple[str, tuple[int, ...]]] = [("float32", state)]
+    if lower:
+        kept += [(lower, each) for each in (keys, state, keys, state, (of_one, CHUNK), values, keys, values)]
+    else:
+        kept.append(("float32", values))
+    return [graph.tensor(each, dtype, "states and inputs of the scan's chunks", count=chunks) for dtype, each in kept]
 
 
 def _scan(graph: Graph, operation: Operation, received: Tensor, gradients: Gradients) -> None:

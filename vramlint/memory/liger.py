@@ -13,7 +13,7 @@ PARTS = {
 USUAL = frozenset({"rope", "norm", "mlp", "fused loss"})
 WITHOUT_FUSED_LOSS = frozenset({"granite"})
 """Model types whose logits are scaled, so that the loss alone is replaced (liger-kernel 0.8.5, monkey_patch.py)."""
-WITHOUT_ROPE = frozenset({"gemma4", "gemma4_text"})
+WITHOUT_ROPE = frozenset({"gemma4", "gemma4_text", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text"})
 
 
 def liger_parts(run: Run, model_type: str) -> frozenset[str]:

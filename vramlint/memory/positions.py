@@ -7,7 +7,10 @@ from vramlint.memory import derivatives
 from vramlint.memory.autograd import Graph, Tensor
 from vramlint.memory.rotations import HALVES, rotate
 
-SHARES = {"phi": 0.5, "stablelm": 0.25, "gpt_neox": 0.25, "glm": 0.5, "glm4": 0.5, "qwen3_5": 0.25, "qwen3_5_text": 0.25}
+SHARES = {
+    "phi": 0.5, "stablelm": 0.25, "gpt_neox": 0.25, "glm": 0.5, "glm4": 0.5, "qwen3_5": 0.25, "qwen3_5_text": 0.25,
+    "qwen3_5_moe": 0.25, "qwen3_5_moe_text": 0.25,
+}
 """Which part of each head is turned, where the config does not say."""
 KEEPING = ("phi", "stablelm")
 """Whose attention has the parts in variables of its own until it returns."""

@@ -169,6 +169,9 @@ def _plan(
     if a.model_type == "gpt_oss":
         why = "the published checkpoints are in mxfp4, which transformers does not train: it is taken to be unpacked"
         assumptions.append(Assumption("quantization_config", "Mxfp4Config(dequantize=True)", why))
+    if block.hybrid:
+        why = "gated delta nets are computed by transformers' own code; flash-linear-attention's kernels take less"
+        assumptions.append(Assumption("kernels", "none", why))
     if block.experts is not None:
         assumptions.append(Assumption("experts_implementation", "grouped_mm", "transformers' default; others take more"))
     if classifies(run) or saved_ends(run):  # the head shares nothing with the embedding
