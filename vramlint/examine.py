@@ -178,6 +178,9 @@ def _shared(run: Run, recognised: Recognised, target: Target | None) -> Run:
     if "num_processes" in run.unknown:
         unknown = {key: why for key, why in run.unknown.items() if key != "num_processes"}
         return replace(run, num_processes=target.gpu_count, unknown=unknown)
+    if run.trainer == "nemo-automodel":  # it states the batch of all cards
+        each = max(1, run.gradient_accumulation_steps // target.gpu_count)
+        return replace(run, num_processes=target.gpu_count, gradient_accumulation_steps=each)
     if not run.trainer.startswith(("transformers", "trl-")):
         return run  # a recipe for one card
     return replace(run, num_processes=target.gpu_count)

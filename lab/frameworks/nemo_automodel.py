@@ -14,7 +14,6 @@ import torch.utils._triton as triton_support
 import transformers
 
 from lab.case import architecture_fields
-from lab.phantom_answers import masks_are_all_ones
 from lab.sharding import start
 
 
@@ -31,6 +30,8 @@ with triton_is_there():
     nemo: Any = importlib.import_module("nemo_automodel")
     recipes: Any = importlib.import_module("nemo_automodel.recipes.llm.train_ft")
     loader: Any = importlib.import_module("nemo_automodel.components.config.loader")
+    answers: Any = importlib.import_module("lab.phantom_answers")
+    meshes: Any = importlib.import_module("nemo_automodel.components.distributed.mesh_utils")
     signals: Any = importlib.import_module("nemo_automodel.components.training.signal_handler")
 
 ROWS = "lab.frameworks.nemo_automodel.rows"
@@ -113,7 +114,7 @@ def config_of(case: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], None], Any, str]:
     """The recipe set up, as its `main` does it; what trains it, its model, and NeMo Automodel's version."""
     if torch.cuda.get_device_name(0) == "Phantom GPU" and not case["padded"]:
-        masks_are_all_ones()
+        answers.masks_are_all_ones()
     if case["processes"] > 1:
         several(case)
     folder = Path(tempfile.mkdtemp())
@@ -127,6 +128,8 @@ def several(case: Mapping[str, Any]) -> None:
     start(case)
     plain = torch.distributed.new_group
     torch.distributed.new_group = lambda *given, **named: plain(*given, **named | {"backend": "fake"})
+    meshes._mesh_device_type = lambda: "cuda"  # noqa: SLF001 — it is the CPU's where the back end is not nccl
+    meshes._nccl_backend_override = lambda *_, **__: None  # noqa: SLF001
     signals.DistributedSignalHandler.signals_received = lambda _: [False]  # it asks for nccl or gloo by name
 
 

@@ -86,6 +86,13 @@ def test_rows_that_are_full_have_nothing_to_pad(recognised: Recognise) -> None:
     assert recognised(BARE + squad.replace("512", "512, padding: max_length")).runs[0].padding is True
 
 
+def test_the_cards_that_share_the_batch(recognised: Recognise) -> None:
+    (run,) = recognised(BARE + "distributed: {dp_size: 4}\n").runs
+    assert (run.num_processes, run.gradient_accumulation_steps) == (4, 2)
+    (run,) = recognised(BARE + "distributed: {dp_size: none}\n").runs
+    assert (run.num_processes, run.gradient_accumulation_steps) == (1, 8)
+
+
 def test_the_benchmark_recipe_does_not_clip(recognised: Recognise) -> None:
     text = BARE.replace(FINETUNES, "BenchmarkingRecipeForNextTokenPrediction")
     assert recognised(text).runs[0].max_grad_norm == 0.0
@@ -97,6 +104,7 @@ def test_the_benchmark_recipe_does_not_clip(recognised: Recognise) -> None:
     ("qat: {enabled: true}", "qat"),
     ("distributed: {ep_size: 8}", "experts are shared out over 8 cards"),
     ("distributed: {strategy: megatron_fsdp}", "megatron_fsdp"),
+    ("distributed: {dp_size: 8, dp_replicate_size: 2}", "in 2 groups of cards"),
 ])
 def test_a_step_that_is_another_one_gives_no_number(recognised: Recognise, text: str, why: str) -> None:
     bare = BARE if text else BARE.replace(FINETUNES, "X")

@@ -120,6 +120,15 @@ def test_nemo_automodel_tells_its_models_of_padded_rows() -> None:
     assert number(run(**{**NEMO, "padding": True})).allocated.typical > number(run(**NEMO)).allocated.typical
 
 
+def test_nemo_automodel_on_several_cards_keeps_parts_in_the_dtype_that_was_loaded() -> None:
+    """FSDP2Config: computed in bf16, reduced in fp32; of parameters, gradients and two states a card has its share each."""
+    one, four = number(run(**NEMO)), number(run(**NEMO, num_processes=4))
+    assert abs(four.peak.parts.optimizer - one.peak.parts.optimizer / 4) < 0.01 * one.peak.parts.optimizer
+    assert four.allocated.typical < one.allocated.typical
+    wide = number(run(**{**NEMO, "dtype": "float32"}, num_processes=4))
+    assert abs(wide.peak.parts.optimizer - 2 * four.peak.parts.optimizer) < 0.01 * one.peak.parts.optimizer
+
+
 def test_a_model_that_torchtune_has_not_gives_no_number() -> None:
     olmo = replace(LLAMA, model_type="olmo2", extra=MappingProxyType({}))
     assert isinstance(estimate(run(), olmo), NoEstimate)

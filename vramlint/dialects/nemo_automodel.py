@@ -58,11 +58,18 @@ class NemoAutomodel(Adaptor):
             it.values["optim"] = "adamw_torch_fused"
         if it.mark("_foreach") is False:
             it.infer("optim_args", "foreach=False", "optimizer.foreach is false")
+        if it.values["optim"] == "flash_adamw" and isinstance(it.mark("_master_bits"), int):
+            it.infer("optim_args", f"master_weight_bits={it.mark('_master_bits')}", "optimizer.master_weight_bits says it")
         if _last(it.mark("_recipe")) == BENCHMARK:
             it.force("max_grad_norm", 0.0, "the benchmark recipe does not clip")
         whole, each = it.mark("_global_batch_size"), it.values["per_device_train_batch_size"]
+        ways = it.mark("_data_parallel")
+        cards = ways if isinstance(ways, int) and ways > 0 else 1
+        if cards > 1:
+            it.infer("num_processes", cards, "distributed.dp_size says it")
         if isinstance(whole, int) and isinstance(each, int) and each > 0:
-            it.infer("gradient_accumulation_steps", max(1, whole // each), "global_batch_size over local_batch_size")
+            why = "global_batch_size over local_batch_size and cards"
+            it.infer("gradient_accumulation_steps", max(1, whole // (each * cards)), why)
         settle_step(it)
 
     def _adapters(self, it: Settlement) -> None:
@@ -103,11 +110,14 @@ def _unsimulated(facts: Mapping[str, Value]) -> str | None:
     for mark, why in OWN_STEP.items():
         if facts.get(mark):
             return why
-    other = next((str(facts[mark]) for mark, words in PLAIN.items() if facts.get(mark) not in words), None)
+    other = next((mark for mark, words in PLAIN.items() if facts.get(mark) not in words), None)
     if other is not None:
-        return f"model.backend names kernels of {other}"
+        return f"model.backend.{other[1:]} is {facts[other]}"
     if facts.get("_strategy") in ("megatron_fsdp", "ddp"):
         return f"distributed.strategy is {facts['_strategy']}"
+    groups = facts.get("_replicas")
+    if isinstance(groups, int) and groups > 1:
+        return f"the model is there in {groups} groups of cards"
     ways = facts.get("_expert_parallel")
     if isinstance(ways, int) and ways > 1:
         return f"experts are shared out over {ways} cards"

@@ -74,17 +74,20 @@ class FullySharded(Exchange):
         self._tape = tape
         self._accumulates = plan.accumulates
         self._sharding = sharding
-        self._tied = plan.architecture.tie_word_embeddings
+        self._tied = plan.architecture.tie_word_embeddings or sharding.one_root
         layers = plan.architecture.num_hidden_layers
         inside = [replace(weight, count=1) for weight in plan.weights if weight.count == layers and not weight.quantized]
         outside = [weight for weight in plan.weights if weight.count != layers]
         first = [weight for weight in outside if weight.name in ("embedding", "positions")]
+        if sharding.one_root and plan.architecture.tie_word_embeddings:
+            outside += first[:1]  # a model made empty has them apart when it is sharded; they are tied again after that
         self._layer = self._unit(inside)
         self._tail = self._unit(outside if self._tied else [weight for weight in outside if weight not in first])
         self._embedding = self._unit([] if self._tied else first)
         self._root: list[Block] = []
         self._flat: Block | None = None
         self._sent: Block | None = None
+        self._last: Block | None = None
         self._staying: list[Block] = []
         self._layers = layers
         self._earlier: dict[str, list[Block]] = {}
@@ -93,7 +96,9 @@ class FullySharded(Exchange):
         mixed = self._sharding.mixed
         computed = [replace(weight, dtype=mixed) for weight in weights] if mixed else weights
         trained = [weight for weight in computed if weight.trained]
-        return Unit(bytes_of(computed), bytes_of(trained), bytes_of(w for w in self._sharding.stored(weights) if w.trained))
+        sent = [replace(weight, dtype=self._sharding.reduced or weight.dtype) for weight in trained]
+        part = bytes_of(w for w in self._sharding.stored(weights) if w.trained)
+        return Unit(bytes_of(computed), bytes_of(trained), part, bytes_of(sent))
 
     def accumulated(self) -> list[Block]:
         """Whole gradients: nothing is sent before the last micro batch (accelerate 1.15, no_sync)."""
@@ -104,7 +109,7 @@ class FullySharded(Exchange):
             "between": (self._layer, self._layers - 2),
         }
         self._earlier = {
-            name: [self._tape.allocate(unit.gradients, "gradients", "accumulated gradients", count=count)]
+            name: [self._tape.allocate(unit.sent, "gradients", "accumulated gradients", count=count)]
             for name, (unit, count) in units.items() if count > 0 and unit.gradients
         }
         return [block for blocks in self._earlier.values() for block in blocks]
@@ -139,6 +144,8 @@ class FullySharded(Exchange):
             self._flat = None
 
     def behind(self) -> None:
+        if self._sharding.one_root:
+            self._last = self._parameters(self._layer.size, GATHERED)
         if self._tied:
             self._flat = self._parameters(self._layer.size, FLAT)
             return
@@ -146,6 +153,9 @@ class FullySharded(Exchange):
         self._root.append(self._parameters(self._tail.size, GATHERED))
 
     def headed(self) -> None:
+        if self._last is not None:  # its own backward has it gathered as any other's
+            self._tape.free(self._last)
+            self._last = None
         if not self._tied:
             self._tape.free(self._root.pop())
             self._reduce(self._tail, {}, "tail")
@@ -176,14 +186,22 @@ class FullySharded(Exchange):
             self._sent = None
         if not unit.gradients:
             return
-        self._sent = self._tape.allocate(unit.gradients, "workspace", SENT)
+        self._sent = self._tape.allocate(unit.sent, "workspace", SENT)
         for name in names:
             self._tape.free_all(self._earlier.pop(name, []))
         earlier = {id(block) for blocks in self._earlier.values() for block in blocks}
-        for key, block in list(self._tape.alive().items()):
-            if block.part == "gradients" and block.what != PART and key not in before and key not in earlier:
-                self._tape.free(block)
+        gone = [
+            block for key, block in self._tape.alive().items()
+            if block.part == "gradients" and block.what != PART and key not in before and key not in earlier
+        ]
+        if unit.sent == unit.gradients:
+            self._tape.free_all(gone)
+            self._tape.allocate(unit.part, "gradients", PART)
+            return
+        self._tape.free_all(gone[:-1])  # the backward that made the last one still has it
+        wide = self._tape.allocate(unit.part * unit.sent // unit.gradients, "workspace", SENT)
         self._tape.allocate(unit.part, "gradients", PART)
+        self._tape.free_all([wide, *gone[-1:]])
 
 
 PART = "a part of the gradients"
@@ -192,10 +210,11 @@ PART = "a part of the gradients"
 class Unit:
     """What is gathered at once: its bytes, those of its gradients, and those of the part of them that a card keeps."""
 
-    __slots__ = ("gradients", "part", "size")
+    __slots__ = ("gradients", "part", "sent", "size")
 
-    def __init__(self, size: int, gradients: int, part: int) -> None:
+    def __init__(self, size: int, gradients: int, part: int, sent: int) -> None:
         self.size = size
+        self.sent = sent  # as they are reduced
         self.gradients = gradients
         self.part = part
 

@@ -102,8 +102,8 @@ def saved_ends(run: Run) -> frozenset[str]:
 
 def adapted_ends(a: Architecture, run: Run) -> frozenset[str]:
     """Which of embedding and head LoRA's targets name; `all-linear` leaves the head out (peft 0.21, tuners_utils.py)."""
-    targets = lora_targets(a, run) if run.use_peft else ()
-    if targets == ("all-linear",) or (run.task or "causal-lm") != "causal-lm":
+    targets = tuple(name for name in lora_targets(a, run) if name != "all-linear") if run.use_peft else ()
+    if (run.task or "causal-lm") != "causal-lm":
         return frozenset()
     return frozenset(end for module, end in END_MODULES.items() if is_lora_target(module, targets))
 

@@ -31,6 +31,9 @@ def states_of(optimizer: Optimizer, weight: Weight, model_type: str) -> list[int
         return [codes, 4 * elements // optimizer.block, levels] * optimizer.states
     if optimizer.kahan:
         found.append(own if weight.dtype != "float32" else 1)
+    if optimizer.remainder >= 0:
+        rests = [elements * optimizer.remainder] if weight.dtype != "float32" and optimizer.remainder else []
+        return [*rests, *[elements, 2 * -(-elements // 32)] * 2]
     if optimizer.blockwise:
         # The Trainer keeps states of embeddings in 32 bits, with bitsandbytes' own classes (transformers 5.17, trainer.py).
         outside = weight.name in ("embedding", "positions", "token types", "relative positions")

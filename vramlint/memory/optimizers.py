@@ -23,6 +23,7 @@ class Optimizer:
     (bitsandbytes 0.50, optim/optimizer.py). `paged`: the states live in managed memory. `factored`: a row and a column in fp32
     instead. `torchao`: bits of the states of torchao, in blocks of `block`. `scalars`: tensors of one element besides, for each
     parameter. `kahan`: one state more for 16-bit parameters, a scalar for others.
+    `remainder`: flashoptim's: two states of a byte, a 16-bit scale for each 32, so many bytes of what 16 bits leave out.
     `group`: bytes for a moment for each byte of a group's parameters (foreach). `update`: which of `updates.UPDATES` is played
     for each parameter. `in_backward`: each gradient is used up as soon as it is there (`layerwise`: by a hook of its own; else
     when the next one comes).
@@ -37,6 +38,7 @@ class Optimizer:
     block: int = 256
     scalars: int = 0
     kahan: bool = False
+    remainder: int = -1
     group: float = 0.0
     update: str = ""
     in_backward: bool = False
@@ -76,7 +78,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "grokadamw": Optimizer(0, update="grokadamw"),  # its three states are on the host (grokadamw 0.1.2, _update_group)
     "schedule_free_adamw": Optimizer(2, group=1.0), "schedule_free_radam": Optimizer(2, group=1.0),
     "schedule_free_sgd": Optimizer(1),
-    "stable_adamw": Optimizer(2, scalars=2, kahan=True),
+    "stable_adamw": Optimizer(2, scalars=2, kahan=True), "flash_adamw": Optimizer(0, remainder=1),
 }
 """After torch 2.11 (torch/optim), bitsandbytes 0.50, torchao 0.16, galore-torch 1.0, apollo-torch 1.0, lomo-optim 0.1,
 schedulefree 1.4, torch-optimi 0.3 and transformers 5.17 (optimization.py)."""
@@ -94,6 +96,9 @@ ELSEWHERE = {
 def optimizer_of(run: Run) -> Optimizer:
     """The run's optimizer with what `optim_args`, weight decay and target modules make of it; KeyError for an unknown one."""
     found, given = OPTIMIZERS[run.optim], _arguments(run.optim_args)
+    if run.optim == "flash_adamw":  # flashoptim 0.1.4, optimizers.py: 24 bits unless it is said
+        bits = given.get("master_weight_bits", "24")
+        found = replace(found, remainder=(int(bits) - 16) // 8 if bits.isdigit() else 0)
     if run.optim in ("adam", "adamw_torch") and given.get("foreach", "").lower() in ("false", "0", "no"):
         found = replace(found, group=0.0, update="one_by_one")
     if run.optim == "sgd" and _number(given.get("momentum"), 0.0):

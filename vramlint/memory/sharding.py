@@ -24,7 +24,10 @@ class Sharding:
     of fp32 copies and their states (stages 1 and 2) and of the gradients (2).
 
     `mixed` is the dtype that mixed precision computes in, None without. `reshards`: whether FSDP gives a layer's gathered
-    parameters back after its forward. `bucket`: elements that DeepSpeed reduces at once, in `buffers` buffers of that size.
+    parameters back after its forward. `reduced`: the dtype that FSDP sends gradients in, None for their own. `kept`: the
+    dtype that its parts stay in, None for fp32 where they are trained under mixed precision. `one_root`: whether all that is
+    beside the layers is one unit, and the last layer stays gathered after its forward. `bucket`: elements
+    that DeepSpeed reduces at once, in `buffers` buffers of that size.
     """
 
     kind: Literal["ddp", "fsdp", "zero"]
@@ -32,6 +35,9 @@ class Sharding:
     stage: int = 0
     mixed: str | None = None
     reshards: bool = True
+    reduced: str | None = None
+    kept: str | None = None
+    one_root: bool = False
     bucket: int = 0
     buffers: int = 1
 
@@ -58,7 +64,7 @@ class Sharding:
         if weight.quantized:
             return weight
         rows = -(-weight.shape[0] // self.ways)
-        dtype = "float32" if weight.trained and self.mixed else weight.dtype
+        dtype = self.kept or ("float32" if weight.trained and self.mixed else weight.dtype)
         return replace(weight, shape=(rows, *weight.shape[1:]), dtype=dtype)
 
 
@@ -66,6 +72,9 @@ def sharding_of(run: Run, hidden_size: int) -> Sharding | None:
     """How the run is shared out; None on one card."""
     ways = run.num_processes
     mixed = "bfloat16" if run.bf16 else "float16" if run.fp16 else None
+    if run.trainer == "nemo-automodel":
+        # FSDP2Config of 36044ad3 (components/distributed/config.py): computed in bf16, reduced in fp32; nothing on one card.
+        return Sharding("fsdp", ways, mixed="bfloat16", reduced="float32", one_root=True) if ways > 1 else None
     if run.fsdp:
         return Sharding("fsdp", ways, mixed=mixed, reshards=run.fsdp_reshard_after_forward)
     if run.zero_stage:

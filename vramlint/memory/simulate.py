@@ -131,8 +131,10 @@ def _plan(
         why = f"bitsandbytes leaves the linear layers of {a.model_type}, which are of a class of their own, as they are"
         assumptions.append(Assumption("load_in_4bit", "no effect", why))
     sharding = sharding_of(run, a.hidden_size)
-    if sharding is not None and sharding.kind != "ddp" and sharding.mixed:
-        dtype = adapter = sharding.mixed  # FSDP gathers in it, DeepSpeed turns the model to it
+    mixed = sharding.mixed if sharding is not None and sharding.kind != "ddp" else None
+    if sharding is not None and mixed:
+        sharding = replace(sharding, kept=dtype if run.trainer in OWN_LOOPS else None)
+        dtype = adapter = mixed  # FSDP gathers in it, DeepSpeed turns the model to it
     stacks = left_plain(run, a, stacks_of(run, a, block))
     weights = tuple(inventory(a, block, stacks, run, dtype, adapter))
     weights = weights_of(run, a, course, weights)
