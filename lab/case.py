@@ -58,6 +58,7 @@ DEFAULTS: dict[str, Any] = {
     "offload": False,  # TRL's activation_offloading
     "liger": False,
     "liger_parts": None,  # liger_kernel_config
+    "cut_cross_entropy": False,  # the forward of axolotl's fork of cut_cross_entropy (5f0c7a7) instead of transformers'
     "loss_type": None,  # None: the trainer's own default
     "label_smoothing": 0.0,
     "neftune": None,

@@ -65,7 +65,7 @@ def run_of(case: Mapping[str, Any]) -> Run:
         activation_offloading=bool(c["offload"]),
         use_liger_kernel=bool(c["liger"]),
         liger_kernel_config=tuple(f"{k}={str(v).lower()}" for k, v in c["liger_parts"].items()) if c["liger_parts"] else None,
-        loss_type=c["loss_type"],
+        loss_type="cut_cross_entropy" if c["cut_cross_entropy"] else c["loss_type"],
         max_grad_norm=float(c["max_grad_norm"]),
         neftune_noise_alpha=c["neftune"],
         torch_empty_cache_steps=c["empty_cache_steps"],

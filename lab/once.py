@@ -49,6 +49,10 @@ def once(
     sharding.start(case)
     transformers.set_seed(42)
     model = adapt(build(case), case)
+    if case["cut_cross_entropy"]:
+        from cut_cross_entropy.transformers import cce_patch
+
+        cce_patch(model.get_base_model() if hasattr(model, "get_base_model") else model)
     gc.collect()
     torch.cuda.empty_cache()
     static = torch.cuda.memory_allocated()

@@ -21,7 +21,7 @@ def give(case: Mapping[str, Any]) -> None:
     """Answer, for the rest of this process, whether masks are all ones and when generation is done."""
     if not (case["padded"] or case["packing"] or case["padding_free"]):
         masks_are_all_ones()
-    if case["trainer"] != "hf":
+    if case["trainer"] != "hf" or case["cut_cross_entropy"]:
         masks_select(case)
     if case["liger"]:
         labels_are_words()

@@ -104,7 +104,6 @@ def test_what_follows(recognised: Recognise, lines: str, key: str, value: object
     ("rl: orpo\n", "trl-orpo"), ("rl: simpo\n", "trl-cpo"), ("reward_model: true\n", "trl-reward"), ("rl:\n", "transformers"),
     ("activation_offloading: true\ngradient_checkpointing: true\n", "axolotl"),
     ("gradient_checkpointing: offload\n", "axolotl"),
-    ("plugins: [axolotl.integrations.cut_cross_entropy.CutCrossEntropyPlugin]\n", "axolotl"),
     ("qat: {group_size: 16}\n", "axolotl"), ("qat:\n", "transformers"), ("use_eaft: true\n", "axolotl"),
     ("flash_attn_rms_norm: false\nfused_attn_kernel: true\n", "axolotl"), ("fused_attn_kernel: false\n", "transformers"),
     ("chunked_cross_entropy: true\n", "axolotl"), ("adapter: llama-adapter\n", "axolotl"),
@@ -113,6 +112,19 @@ def test_what_follows(recognised: Recognise, lines: str, key: str, value: object
 def test_which_trainer(recognised: Recognise, lines: str, trainer: str) -> None:
     (run,) = recognised(BASE + lines).runs
     assert run.trainer == trainer
+
+
+CUT = "plugins: [axolotl.integrations.cut_cross_entropy.CutCrossEntropyPlugin]\n"
+
+
+@pytest.mark.parametrize(("lines", "loss"), [
+    (CUT, "cut_cross_entropy"), (CUT + "cut_cross_entropy: true\n", "cut_cross_entropy"),
+    (CUT + "cut_cross_entropy: false\n", None), ("cut_cross_entropy: true\n", None),  # the switch without its plugin does nothing
+    (CUT + "sdp_attention: true\nadapter:\n", "cut_cross_entropy"),
+])
+def test_the_plugin_cuts_the_cross_entropy(recognised: Recognise, lines: str, loss: str | None) -> None:
+    (run,) = recognised(BASE + lines).runs
+    assert (run.trainer, run.loss_type) == ("transformers", loss)
 
 
 def test_full_training_under_sdpa_keeps_embeddings_in_fp32(recognised: Recognise) -> None:

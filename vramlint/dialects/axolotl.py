@@ -24,6 +24,7 @@ OWN_STEP = {
 }
 UPCAST_BY = (None, "sdpa", "eager")
 """Attention under which full training leaves embeddings, norms and head in fp32 (`_configure_embedding_dtypes`)."""
+CUT_CROSS_ENTROPY = "cut_cross_entropy"
 LIGER_PLUGIN = "axolotl.integrations.liger.LigerPlugin"
 LIGER = {"_liger_rope": "rope", "_liger_norm": "rms_norm", "_liger_glu": "swiglu", "_liger_flce": "fused_linear_cross_entropy"}
 """axolotl's switches and the kernels that Liger has on by default; here each is off unless it is named."""
@@ -48,6 +49,8 @@ class Axolotl(Adaptor):
             switches = [f"{kernel}=false" for name, kernel in LIGER.items() if not it.mark(name)]
             switches += ["cross_entropy=true"] if it.mark("_liger_ce") else []
             it.infer("liger_kernel_config", tuple(switches) or None, "kernels that are not named are off (integrations/liger)")
+        if _cuts({"_plugins": it.values.get("_plugins"), "_cut_ce": it.mark("_cut_ce")}):
+            it.infer("loss_type", CUT_CROSS_ENTROPY, "the plugin patches the model's loss (integrations/cut_cross_entropy)")
         if it.mark("_val_set_size") or it.mark("_test_datasets"):
             it.infer("eval_strategy", "steps", "there is a set to evaluate on")
         batch, micro = it.mark("_batch_size"), it.values["per_device_train_batch_size"]
@@ -88,11 +91,15 @@ def _patched(facts: Mapping[str, Value]) -> str | None:
     for mark, why in OWN_STEP.items():
         if facts.get(mark):
             return why
-    if _plugin(facts, "cut_cross_entropy") and facts.get("_cut_ce") is not False:
-        return "cut cross entropy never holds the logits"
-    if facts.get("_adapter") is None and facts.get("attn_implementation") in UPCAST_BY:
+    # Cut cross entropy wants them in 16 bits again (loaders/model.py, should_convert).
+    if facts.get("_adapter") is None and not _cuts(facts) and facts.get("attn_implementation") in UPCAST_BY:
         return "axolotl trains embeddings, norms and head in fp32 under sdpa and eager attention"
     return None
+
+
+def _cuts(facts: Mapping[str, Value]) -> bool:
+    """Whether the loss is cut cross entropy: its plugin is there and not switched off."""
+    return _plugin(facts, "cut_cross_entropy") and facts.get("_cut_ce") is not False
 
 
 def _plugin(facts: Mapping[str, Value], name: str) -> bool:

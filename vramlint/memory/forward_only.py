@@ -11,7 +11,7 @@ from vramlint.memory.masks import build
 from vramlint.memory.operations import norm
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Tape
-from vramlint.memory.trainers import CLASSIFIER, FULL, FUSED, REFERENCE, Generation
+from vramlint.memory.trainers import CLASSIFIER, CUT, FULL, FUSED, REFERENCE, Generation
 
 
 def embedded(plan: Plan, graph: Graph) -> tuple[Tensor, list[Tensor], Tensor]:
@@ -56,7 +56,7 @@ def forward(plan: Plan, tape: Tape, loss: str) -> None:
     graph.drop(hidden)
     if loss == FUSED:
         _fused(plan, graph, last)
-    elif loss == CLASSIFIER:
+    elif loss in (CLASSIFIER, CUT):
         graph.drop(last)
     else:
         _full(plan, graph, last, with_loss=loss == FULL)

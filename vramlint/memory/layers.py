@@ -12,7 +12,7 @@ from vramlint.memory.parameters import Weight
 from vramlint.memory.pieces import PIECES
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Span, Tape
-from vramlint.memory.trainers import FUSED, LIGER
+from vramlint.memory.trainers import CUT, FUSED, LIGER
 
 SORTED_FROM, ROWS_OF_SEGMENT = 3072, 10
 """From so many tokens on the embedding's gradient is summed segment by segment (torch 2.11, native/cuda/Embedding.cu and
@@ -184,7 +184,7 @@ class Layers:
         Graph(tape).drop(received)
         if a.tie_word_embeddings and head is not None:
             own = kept
-            if self._plan.loss not in (FUSED, LIGER, PIECES) and self._plan.setting.autocast in (None, embedding.dtype):
+            if self._plan.loss not in (FUSED, LIGER, CUT, PIECES) and self._plan.setting.autocast in (None, embedding.dtype):
                 kept = gradient_of(tape, embedding)
                 tape.free_all([head, own])
             else:

@@ -32,6 +32,8 @@ from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Moment, Tape
 from vramlint.memory.trainers import (
     CLASSIFIER,
+    CUT,
+    CUT_CROSS_ENTROPY,
     FULL,
     FUSED,
     IN_PLACE,
@@ -84,6 +86,8 @@ def _played(run: Run, architecture: Architecture, capability: tuple[int, int]) -
     assumptions: list[Assumption] = []
     plan = under_own_loop(run, _plan(run, architecture, block, capability, assumptions))
     setting = plan.setting
+    if plan.loss == CUT and plan.head == "float32":  # cut_cross_entropy 5f0c7a7, cce_backward.py asserts it
+        return NoEstimate("cut cross entropy wants a head in 16 bits: the run ends in an error", ("loss_type", "dtype"))
     if plan.loss == FUSED and capability < (8, 0) and "bfloat16" in (setting.autocast, setting.autocast or setting.weight):
         return NoEstimate(
             "TRL's fused head fails in bfloat16 below compute capability 8.0, which has no product of it in fp32",
@@ -194,7 +198,7 @@ def _plan(
 
 
 def _loss(run: Run, a: Architecture, facts: frozenset[str]) -> str:
-    """Which loss is computed: the logits in full, Liger's chunks, TRL's tiles, a classifier's, the Trainer's own.
+    """Which loss is computed: the logits in full, Liger's chunks, TRL's tiles, a classifier's, the Trainer's own, cut ones.
 
     TRL's trainers take Liger's layers and keep their own head (trl 1.16, sft_trainer.py, fused_linear_cross_entropy).
     """
@@ -203,6 +207,8 @@ def _loss(run: Run, a: Architecture, facts: frozenset[str]) -> str:
     tiled = run.trainer in SCORING or (run.trainer == "trl-sft" and "sft-loss-in-full" not in facts)
     if tiled and (run.trainer in SCORING or run.loss_type in (None, "nll", "chunked_nll")):
         return FUSED
+    if run.loss_type == CUT_CROSS_ENTROPY:
+        return CUT
     if run.label_smoothing_factor and run.trainer == "transformers":
         return SMOOTHED
     kernels = liger_parts(run, a.model_type)
@@ -276,7 +282,7 @@ def _estimate_of(run: Run, played: Played, capability: tuple[int, int], *, repla
 
 def _micro_step_before(plan: Plan, tape: Tape) -> Tape:
     """The tape of the first of several micro steps, of which `tape` is the last: played, where more is different in it."""
-    tied = plan.setting.trained and plan.architecture.tie_word_embeddings and (plan.pieces or plan.loss in (FUSED, LIGER))
+    tied = plan.setting.trained and plan.architecture.tie_word_embeddings and (plan.pieces or plan.loss in (FUSED, LIGER, CUT))
     sends = plan.sharding is not None and plan.sharding.kind != "ddp"
     if tied or sends or plan.course.generation is not None or plan.encoder is not None:
         return play(replace(plan, accumulates=False, evaluation=None))

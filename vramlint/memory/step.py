@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vramlint.dataclass import replace
 from vramlint.memory.autograd import Graph, Tensor
+from vramlint.memory.cut_loss import loss_cut
 from vramlint.memory.dtypes import BYTES
 from vramlint.memory.encoders import step as encoders
 from vramlint.memory.evaluation import evaluate
@@ -19,7 +20,7 @@ from vramlint.memory.pieces import held_over
 from vramlint.memory.sharding import Sharding, bytes_of
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Tape
-from vramlint.memory.trainers import CLASSIFIER, FULL, FUSED, IN_PLACE, LIGER, SMOOTHED
+from vramlint.memory.trainers import CLASSIFIER, CUT, FULL, FUSED, IN_PLACE, LIGER, SMOOTHED
 from vramlint.memory.updates import step as update
 from vramlint.memory.used_gradients import UsedGradients
 
@@ -150,6 +151,9 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
     if accumulated:
         # What a weight already has takes the new gradient in; the new one is there for a moment only.
         # That of a tied head waits for the embedding's.
+        whole = graph.gradients.get("head")
+        if whole is not None and not a.tie_word_embeddings:
+            tape.add_up(whole)
         there = ["final norm", *(weight.name for weight in plan.weights if weight.name.startswith("head."))]
         graph.gradients = dict.fromkeys(there if a.tie_word_embeddings else ["head", *there])
     gradients = graph.backward(output, gradient)
@@ -199,6 +203,8 @@ def _loss(
         gradient = loss_in_pieces(
             graph, setting, normed, a.vocab_size, plan.head, trained, plan.pieces, leave, adapted=adapted, returned=returned,
         )
+    elif plan.loss == CUT:
+        gradient = loss_cut(graph, setting, normed, a.vocab_size, plan.head, trained, leave)
     elif plan.loss == LIGER:
         gradient = loss_in_chunks(graph, setting, normed, a.vocab_size, plan.head, trained, leave)
     else:

@@ -10,9 +10,9 @@ from vramlint.memory.parameters import Weight
 from vramlint.run import Run
 
 POLICY, REFERENCE = "policy", "reference"
-FUSED, FULL, LIGER, CLASSIFIER, IN_PLACE, SMOOTHED = "trl", "full", "liger", "classifier", "in place", "smoothed"
+FUSED, FULL, LIGER, CLASSIFIER, IN_PLACE, SMOOTHED, CUT = "trl", "full", "liger", "classifier", "in place", "smoothed", "cut"
 """How the loss is computed: TRL's fused head, the logits in full, Liger's chunks, a classifier's one logit, Liger's loss over
-the logits in full, whose gradient takes their place, the Trainer's own with smoothed labels."""
+the logits in full, whose gradient takes their place, the Trainer's own with smoothed labels, cut cross entropy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class Course:
     """Whether the trainer turns dropout off (`disable_dropout`, TRL's default but for GRPO)."""
 
 
+CUT_CROSS_ENTROPY = "cut_cross_entropy"
+"""The `loss_type` of a run whose model is patched to compute its loss so."""
 WHOLE = Course()
 TRAINERS = ("transformers", "trl-sft", "trl-dpo", "trl-kto", "trl-reward", "trl-grpo")
 CLASSIFYING = ("trl-reward",)
