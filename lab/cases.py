@@ -14,6 +14,9 @@ TRAINERS = {
     "hf": "transformers", "sft": "trl-sft", "dpo": "trl-dpo", "reward": "trl-reward", "kto": "trl-kto", "grpo": "trl-grpo",
 }
 
+OFFLOADED_FROM = 512
+"""Below so many tokens unsloth checkpoints without the host (models/_utils.py of unsloth 2026.10.9)."""
+
 LIKE_TRAINER = {"open_instruct": "transformers", "nemo_automodel": "nemo-automodel"}
 """Frameworks whose loop is estimated as the transformers Trainer's."""
 
@@ -23,6 +26,7 @@ def run_of(case: Mapping[str, Any]) -> Run:
     c = complete(case)
     trainer = LIKE_TRAINER.get(c["framework"], c["framework"]) or TRAINERS[c["trainer"]]
     quantized = c["method"] == "qlora"
+    recomputes = (c["options"] or {}).get("gradient_checkpointing", "unsloth") if trainer == "unsloth" else None
     peft = c["method"] != "full"
     targets = c["lora_targets"]
     compute = "float16" if c["amp"] == "fp16" else "bfloat16"
@@ -57,12 +61,12 @@ def run_of(case: Mapping[str, Any]) -> Run:
         max_length=int(c["seq"]),
         padding=bool(c["padded"]),  # every row says truly whether a mask was built: lab/data/README.md
         packing=bool(c["packing"]),
-        padding_free=bool(c["padding_free"]),
+        padding_free=bool(c["padding_free"]) or (recomputes is not None and not c["packing"]),
         bf16=c["amp"] == "bf16",
         fp16=c["amp"] == "fp16",
-        gradient_checkpointing=bool(c["checkpointing"]),
-        use_reentrant=bool(c["reentrant"]),
-        activation_offloading=bool(c["offload"]),
+        gradient_checkpointing=bool(c["checkpointing"]) if recomputes is None else recomputes is not False,
+        use_reentrant=bool(c["reentrant"]) or recomputes is not None,
+        activation_offloading=bool(c["offload"]) or (recomputes == "unsloth" and int(c["seq"]) >= OFFLOADED_FROM),
         use_liger_kernel=bool(c["liger"]),
         liger_kernel_config=tuple(f"{k}={str(v).lower()}" for k, v in c["liger_parts"].items()) if c["liger_parts"] else None,
         loss_type="cut_cross_entropy" if c["cut_cross_entropy"] else c["loss_type"],
@@ -132,6 +136,11 @@ def nanogpt_fields(fields: Mapping[str, Any], options: Mapping[str, Any]) -> dic
         "max_position_embeddings": fields["n_positions"], "hidden_act": "gelu", "attention_bias": biased, "mlp_bias": biased,
         "hidden_dropout": share, "attention_dropout": share, "dtype": "float32",
     }
+
+
+def on_small_card(case: Mapping[str, Any]) -> bool:
+    """Whether the card said that it has no more than 24.5 GiB (lab/frameworks/unsloth.py)."""
+    return float((case.get("options") or {}).get("card", 24)) <= 24.5
 
 
 def capability_of(case: Mapping[str, Any]) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.case import complete, held_out, identity, short
-from lab.cases import architecture_of, capability_of, run_of
+from lab.cases import architecture_of, capability_of, on_small_card, run_of
 from vramlint import memory
 
 MEASURED = Path(__file__).parent / "data" / "measured"
@@ -73,7 +73,8 @@ def compare(row: Row) -> Compared:
     """The row's estimate beside it."""
     case = {**row.case, "measured": row.measured}
     try:
-        made = memory.estimate(run_of(case), architecture_of(case), capability=capability_of(case))
+        small = on_small_card(case)
+        made = memory.estimate(run_of(case), architecture_of(case), capability=capability_of(case), small_card=small)
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         return Compared(row, why=f"raised {type(error).__name__}: {error}")
     if isinstance(made, memory.NoEstimate):

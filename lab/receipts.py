@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.case import STACKS, held_out
-from lab.cases import capability_of, config_of, run_of
+from lab.cases import capability_of, config_of, on_small_card, run_of
 from lab.compare import Row, compare, rows
 from vramlint.run import Run
 
@@ -34,7 +34,7 @@ def packed(measured: Iterable[Row]) -> dict[str, Any]:
     names: dict[str, str] = {}
     entries = []
     for row in measured:
-        if compare(row).why:
+        if compare(row).why or not on_small_card(row.case):  # a receipt does not know the card's size
             continue
         case = {**row.case, "measured": row.measured}
         fields = config_of(row.case)

@@ -15,6 +15,8 @@ from vramlint.run import Run, Value
 from vramlint.source import Document, SourceFile, format_of, read
 
 DEFAULT_CAPABILITY = (8, 0)
+SMALL_CARD = int(24.5 * 2**30)
+"""Bytes of the largest card that unsloth takes for a small one."""
 """The kernels of a current data-centre card, assumed where no target is named."""
 FIRST_WITH_BF16 = (8, 0)
 
@@ -133,7 +135,8 @@ def simulate(
         why = f"{model.name} is stored quantised ({model.quantized}), which is not simulated yet"
         return NoEstimate(why, ("model_name_or_path",))
     capability = target.compute_capability if target else DEFAULT_CAPABILITY
-    return estimate(run, model.architecture, capability=capability, replay=replay)
+    small = target is None or target.total <= SMALL_CARD
+    return estimate(run, model.architecture, capability=capability, replay=replay, small_card=small)
 
 
 def numbers_of(subject: Subject, target: Target | None) -> Numbers:

@@ -16,7 +16,7 @@ from vramlint.catalog import (
 )
 from vramlint.dataclass import replace
 from vramlint.dialects import Refusal, to_operations
-from vramlint.examine import Subject, numbers_of, simulate, subject_of
+from vramlint.examine import SMALL_CARD, Subject, numbers_of, simulate, subject_of
 from vramlint.findings import ABOUT_THE_FIT, Finding, Fix, Outcome, Safety
 from vramlint.memory import Band, Estimate, NoEstimate
 from vramlint.memory.verdict import verdict
@@ -55,10 +55,10 @@ class Estimator:
         """`known`: the estimate of the unchanged run on `target`, if it is there already."""
         self._run = run
         self._model = model
-        self._exact: dict[tuple[tuple[Change, ...], tuple[int, int]], Estimate | NoEstimate] = {}
+        self._exact: dict[tuple[tuple[Change, ...], tuple[int, int, bool]], Estimate | NoEstimate] = {}
         if known is not None:
             self._exact[(), _capability(target)] = known
-        self._quick: dict[tuple[tuple[Change, ...], tuple[int, int]], Estimate | NoEstimate] = {}
+        self._quick: dict[tuple[tuple[Change, ...], tuple[int, int, bool]], Estimate | NoEstimate] = {}
 
     def estimate(self, changes: tuple[Change, ...], target: Target | None, *, replay: bool = True) -> Estimate | NoEstimate:
         """The estimate of the run with the changes made."""
@@ -102,8 +102,9 @@ class Estimator:
         return outcome_of
 
 
-def _capability(target: Target | None) -> tuple[int, int]:
-    return target.compute_capability if target else (0, 0)
+def _capability(target: Target | None) -> tuple[int, int, bool]:
+    """What of a card an estimate depends on."""
+    return (*target.compute_capability, target.total <= SMALL_CARD) if target else (0, 0, True)
 
 
 def _as_read_again(run: Run, before: Run) -> Run:

@@ -3,7 +3,8 @@
 unsloth has PyTorch's allocator use expandable segments, patches the training libraries at its import and opens the device
 there, so it is imported in the measuring child, and the allocator is told before. The weights are made, not read:
 `lab.loading.build` stands in for `AutoModelForCausalLM.from_pretrained`. Options of a case: `gradient_checkpointing`
-("unsloth", true or false).
+("unsloth", true or false) and `card`, the GiB that the card says it has (24 where nothing is said), which unsloth's loss
+asks for.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
-
-os.environ["PYTORCH_CUDA_ALLOC_CONF"] = "expandable_segments:True"
 
 import torch
 import transformers
@@ -59,9 +58,41 @@ def loads(case: Mapping[str, Any], folder: str) -> Callable[..., Any]:
     return load
 
 
+def scored_tokens_are_found(case: Mapping[str, Any]) -> None:
+    """`nonzero` of a mask over the tokens of a batch finds all but the last of each row, whose label is the next row's first."""
+    plain: Any = torch.Tensor.nonzero
+    tokens = case["batch"] * case["seq"]
+    ends = case["batch"] * (2 if case["packing"] else 1)
+
+    def found(self: torch.Tensor, **named: Any) -> Any:
+        if self.is_cuda and self.dtype is torch.bool and self.shape == (tokens,) and not named:
+            plain(self)
+            return torch.zeros((tokens - ends, 1), dtype=torch.long, device=self.device)
+        return plain(self, **named)
+
+    torch.Tensor.nonzero = found
+    # PyTorch compiles exp2 on the card when it is first asked for; what it allocates is what exp does.
+    torch.exp2 = torch.exp
+    torch.Tensor.exp2 = torch.Tensor.exp
+    torch.Tensor.exp2_ = torch.Tensor.exp_
+
+
+def card_has(gib: float) -> None:
+    """What the card says of its memory; the phantom's own is without end."""
+    plain = torch.cuda.get_device_properties
+
+    def properties(*named: Any) -> Any:
+        found = plain(*named)
+        fields = {name: getattr(found, name) for name in dir(found) if not name.startswith("_")}
+        return SimpleNamespace(**fields | {"total_memory": int(gib * 2**30)})
+
+    torch.cuda.get_device_properties = properties
+
+
 def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], None], Any, str]:
     """The trainer's `train`, the model, and unsloth's version."""
     os.chdir(tempfile.mkdtemp())  # its generated trainers go where it runs
+    torch.cuda.memory._set_allocator_settings("expandable_segments:True")  # noqa: SLF001 — unsloth says so before torch is there
     import unsloth  # it opens the device
 
     options = case["options"] or {}
@@ -72,7 +103,7 @@ def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], None], Any, str]:
             module.AutoModelForCausalLM = SimpleNamespace(from_pretrained=loads(case, folder))
     full = case["method"] == "full"
     recompute = options.get("gradient_checkpointing", "unsloth")
-    model, words = unsloth.FastLanguageModel.from_pretrained(
+    model, _ = unsloth.FastLanguageModel.from_pretrained(
         folder, max_seq_length=case["seq"], load_in_4bit=case["method"] == "qlora", dtype=getattr(torch, case["weights"]),
         full_finetuning=full, use_gradient_checkpointing=recompute,
     )
@@ -83,6 +114,8 @@ def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], None], Any, str]:
         )
     if torch.cuda.get_device_name(0) == "Phantom GPU":
         phantom_answers.masks_select(case)
+        scored_tokens_are_found(case)
+        card_has(options.get("card", 24))
         if not case["padded"]:
             phantom_answers.masks_are_all_ones()
     import datasets
@@ -91,6 +124,7 @@ def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], None], Any, str]:
     count = case["batch"] * case["grad_accum"] * case["steps"]
     text = " ".join(["w5"] * (case["seq"] + 8))  # longer than what is kept, so that every row is full
     rows = datasets.Dataset.from_list([{"text": text}] * count)
+    case = {**case, "checkpointing": recompute is not False}
     settings = arguments(case, SFTConfig, max_length=case["seq"], packing=case["packing"], dataset_text_field="text")
-    trainer = SFTTrainer(model=model, args=settings, processing_class=words, train_dataset=rows)
+    trainer = SFTTrainer(model=model, args=settings, processing_class=tokenizer(), train_dataset=rows)
     return trainer.train, model, str(unsloth.__version__)

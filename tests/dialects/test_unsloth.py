@@ -121,6 +121,11 @@ def test_preferences_are_not_simulated_as_supervised_tuning(recognised: Recognis
     assert recognised(text, "python").runs[0].trainer == "other"
 
 
+@pytest.mark.parametrize("loader", ["FastModel", "FastVisionModel"])
+def test_other_loaders_put_other_layers_in_place(recognised: Recognise, loader: str) -> None:
+    assert recognised(LEAST.replace("FastLanguageModel", loader), "python").runs[0].trainer == "other"
+
+
 @pytest.mark.parametrize(("text", "kind"), [
     ("model, t = FastLanguageModel.from_pretrained('a/b')\nFastLanguageModel.for_inference(model)\nmodel.generate()\n", "python"),
     ("from trl import SFTConfig, SFTTrainer\nSFTTrainer('a/b', args=SFTConfig('o'))\n", "python"),
@@ -141,6 +146,13 @@ def test_write_back(changed: Callable[..., tuple[str, Recognised]], change: Chan
     text, again = changed(SCRIPT, change, kind="python")
     assert line in text.splitlines()
     assert getattr(again.runs[0], change.key) == change.value
+
+
+def test_a_base_in_4_bits_is_one_word_of_its_loader(changed: Callable[..., tuple[str, Recognised]]) -> None:
+    four = (Change("load_in_4bit", True), Change("bnb_4bit_quant_type", "nf4"), Change("bnb_4bit_compute_dtype", "float16"))
+    text, again = changed(SCRIPT.replace("load_in_4bit = True", "load_in_4bit = False"), *four, kind="python")
+    assert text == SCRIPT
+    assert again.runs[0].bnb_4bit_compute_dtype == "bfloat16"  # that of the model
 
 
 def test_write_back_to_studio(changed: Callable[..., tuple[str, Recognised]], refusal: Callable[..., str]) -> None:

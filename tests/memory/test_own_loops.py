@@ -9,16 +9,17 @@ from types import MappingProxyType
 
 import pytest
 
-from lab.cases import architecture_of, capability_of, run_of
+from lab.cases import architecture_of, capability_of, on_small_card, run_of
 from vramlint.catalog import Architecture, architecture_from_config
 from vramlint.dataclass import replace
 from vramlint.memory import Estimate, NoEstimate, estimate
 from vramlint.memory.own_loops import OWN_LOOPS
 from vramlint.run import Run
 
+MEASURED = Path(__file__).parents[2] / "lab/data/measured"
 ROWS = [
     json.loads(line)
-    for line in (Path(__file__).parents[2] / "lab/data/measured/frameworks.jsonl").read_text(encoding="utf-8").splitlines()
+    for name in ("frameworks.jsonl", "unsloth.jsonl") for line in (MEASURED / name).read_text(encoding="utf-8").splitlines()
 ]
 LLAMA = architecture_from_config({
     "model_type": "llama", "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 8, "num_attention_heads": 16,
@@ -42,7 +43,8 @@ def test_half_of_its_measured_runs_are_met_within_three_percent_and_nearly_all_w
     found = []
     for row in ROWS:
         if row["framework"].replace("_", "-") == name and "error" not in row["measured"]:
-            result = estimate(run_of(row), architecture_of(row), capability=capability_of(row))
+            small = on_small_card(row)
+            result = estimate(run_of(row), architecture_of(row), capability=capability_of(row), small_card=small)
             assert isinstance(result, Estimate), (row, result)
             truth = row["measured"]["peak_allocated"]
             found.append(abs(result.allocated.typical - truth) / truth)

@@ -36,13 +36,18 @@ class Unsloth(Adaptor):
         return skipped(document)
 
     def trainers(self, reading: Reading, facts: Mapping[str, Value]) -> Trainers | None:
-        """Supervised tuning is simulated; its patches of TRL's other trainers are not."""
+        """Supervised tuning of what FastLanguageModel loads is simulated; its patches of TRL's other trainers are not."""
         if "trainer" in facts:
             return None
         called = [str(section.about["trainer"]) for section in reading.found.sections[1:] if "trainer" in section.about]
         other = next((name for name in called if name not in SUPERVISED), None)
         other = other or next((name for name in _called(reading) if name in UNKNOWN_TRAINERS), None)
-        return Trainers(("other",), f"unsloth patches {other}, which is not simulated") if other else None
+        if other:
+            return Trainers(("other",), f"unsloth patches {other}, which is not simulated")
+        loader = next((name for name in _called(reading) if name.startswith(OTHER_LOADERS)), None)
+        if loader is None:
+            return None
+        return Trainers(("other",), f"unsloth's {loader.partition('.')[0]} has other layers, which are not simulated")
 
     def classes_for(self, reading: Reading, trainer: str) -> list[str]:
         """unsloth's own defaults before those of the class that it patches."""
@@ -64,6 +69,7 @@ class Unsloth(Adaptor):
         _adapters(it, reading)
         _checkpointing(it)
         _rows(it, reading)
+        it.note("attention is taken to be torch's own; with flash-attn or xformers installed unsloth takes those")
         settle_step(it)
 
     def rewritten(self, reading: Reading, run: Run, changes: Sequence[Change]) -> Sequence[Change] | str:
@@ -76,11 +82,15 @@ class Unsloth(Adaptor):
                 made.append(Change("_checkpointing", "unsloth" if change.value and not change.delete else False))
             elif change.key in ("use_liger_kernel", "use_peft"):
                 return "unsloth has kernels of its own" if change.key == "use_liger_kernel" else "a call would have to be added"
-            elif change.key not in ("activation_offloading", "use_reentrant"):
+            elif change.key not in IMPLIED:
                 made.append(change)
         return made
 
 
+IMPLIED = ("activation_offloading", "use_reentrant", "bnb_4bit_quant_type", "bnb_4bit_compute_dtype")
+"""What unsloth decides itself where checkpointing or a 4-bit base is asked for."""
+OTHER_LOADERS = ("FastModel.", "FastVisionModel.", "FastTextModel.")
+"""Those that compile a model's own modules (models/vision.py) instead of putting functions by hand in their place."""
 UNKNOWN_TRAINERS = (
     "DPOTrainer", "KTOTrainer", "ORPOTrainer", "CPOTrainer", "GRPOTrainer", "RLOOTrainer", "RewardTrainer", "PPOTrainer",
 )

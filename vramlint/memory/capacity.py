@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from vramlint.memory.allocator import UNIT, UNLIMITED, Allocator, Event
 from vramlint.memory.estimate import Band
+from vramlint.memory.expandable import most_in_use
 from vramlint.memory.replay import FEW_EVENTS, MANY_EVENTS, small_segments, unroll
 from vramlint.memory.tape import Tape
 
@@ -52,6 +53,15 @@ class Replayed(NamedTuple):
     uncertain: int
     reserved: int
     rests: int
+
+
+def replayed_expandable(tape: Tape, before: Tape | None, *, micro_steps: int = 2) -> Replayed | None:
+    """`replayed` with expandable segments: free pages go back when memory runs out, and no block keeps a rest."""
+    small = small_segments(tape)
+    peak, pages = most_in_use(unroll(tape, before, micro_steps=micro_steps))
+    if not PLAUSIBLE[0] * tape.peak.total < peak + small < PLAUSIBLE[1] * tape.peak.total:
+        return None
+    return Replayed(True, pages + small, 0, pages + small, 0)
 
 
 def replayed(

@@ -12,6 +12,7 @@ from vramlint.memory.operations import norm
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Tape
 from vramlint.memory.trainers import CLASSIFIER, CUT, FULL, FUSED, REFERENCE, Generation
+from vramlint.memory.unsloth.loss import HAND_WRITTEN
 
 
 def embedded(plan: Plan, graph: Graph) -> tuple[Tensor, list[Tensor], Tensor]:
@@ -24,6 +25,12 @@ def embedded(plan: Plan, graph: Graph) -> tuple[Tensor, list[Tensor], Tensor]:
     shape = (setting.batch, setting.length, plan.architecture.hidden_size)
     hidden = graph.tensor(shape, embedding.dtype, "embedded tokens", needs_grad=False)
     masks = build(graph, setting.masks, setting.batch, setting.length)
+    if plan.loss == HAND_WRITTEN:  # a leaf that wants a gradient, so that the graph keeps it
+        if plan.block.scaled_embedding:
+            scaled = graph.tensor(shape, embedding.dtype, "embedded tokens, scaled", needs_grad=False)
+            graph.drop(hidden)
+            hidden = scaled
+        return hidden, [graph.hold(hidden), *masks], graph.hold(hidden)
     if not (plan.block.scaled_embedding or plan.block.learned_positions):
         return hidden, masks, graph.hold(hidden)
     made = graph.tensor(shape, embedding.dtype, "embedded tokens, with positions or scaled", needs_grad=False)

@@ -13,6 +13,8 @@ from vramlint.memory.pieces import PIECES
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Span, Tape
 from vramlint.memory.trainers import CUT, FUSED, LIGER
+from vramlint.memory.unsloth.layer import FastLayer
+from vramlint.memory.unsloth.loss import HAND_WRITTEN
 
 SORTED_FROM, ROWS_OF_SEGMENT = 3072, 10
 """From so many tokens on the embedding's gradient is summed segment by segment (torch 2.11, native/cuda/Embedding.cu and
@@ -30,7 +32,7 @@ class Played:
 
     __slots__ = ("between", "graph", "kept", "layer", "out", "source", "span")
 
-    def __init__(self, layer: Layer, between: int) -> None:
+    def __init__(self, layer: Layer | FastLayer, between: int) -> None:
         self.layer = layer
         self.between = between
         self.graph: Graph | None = None
@@ -67,10 +69,12 @@ class Layers:
         self._cached: list[Tensor] = []
         self._cached_between: list[Block] = []
         for stack in plan.stacks:
-            layer = Layer(
+            layer: Layer | FastLayer = Layer(
                 plan.architecture, stack.block, stack.projections, plan.setting, stack.experts, parts=parts,
                 caches=plan.holds_outputs and records and not plan.checkpointing,
             )
+            if plan.loss == HAND_WRITTEN:
+                layer = FastLayer(plan.architecture, stack.block, stack.projections, plan.setting)
             self._played.append(Played(layer, 0))
             if stack.count > 1:
                 self._played.append(Played(layer, stack.count - 2))
@@ -103,7 +107,7 @@ class Layers:
         played.source = hidden
         graph.hold(hidden)  # the model's own variable until the layer returns, and what a checkpoint keeps
         out = played.layer.forward(graph, hidden, self._mask, "layer")
-        if not self._checkpointing:
+        if not self._checkpointing or self._hosted(played):
             graph.drop(hidden)
         if self._checkpointing:
             out.needs_grad = needs or self._plan.setting.trained or played.layer.has_adapters
@@ -118,12 +122,14 @@ class Layers:
             # Without checkpointing the graph has saved them besides, and they stay.
             casts = {id(tensor.block) for tensor in graph.cache if tensor.refs == 1}
             between = played.between
-            if self._plan.offloads:
+            if self._plan.hosts or self._plan.offloads:
                 between = 0  # five tensors later each has left (trl 1.16, activation_offloading.py, max_fwd_stash_size)
+            times = [played.between if self._plan.hosts and id(block) in casts else between for block in created]
             clones = [
-                Block(block.size, block.part, block.what, block.shape, block.dtype, block.count * between, stands_in=True)
-                for block in created if between
+                Block(block.size, block.part, block.what, block.shape, block.dtype, block.count * count, stands_in=True)
+                for block, count in zip(created, times, strict=True) if count
             ]
+            created = [block for block, count in zip(created, times, strict=True) if count]
             # The layers between come before the last one: what they leave is there while that is played.
             tape.stand_in(begin, total, before, clones)
             played.span = tape.like(begin + len(clones), played.between, source, out.block)
@@ -206,7 +212,9 @@ class Layers:
             # Reentrant: what the layer got and gave is there until its own backward has ended (utils/checkpoint.py).
             out = played.layer.forward(graph, again, self._mask, "layer")
             made = self._finish(graph, {id(out): graph.hold(gradient)}, accumulates).get(id(again))
-            graph.drop(out, gradient, source)
+            graph.drop(out, gradient)
+            if not self._hosted(played):
+                graph.drop(source)
             return made
         pattern, last = self._recorded(played, source)
         gradients = {id(last): gradient}
@@ -219,6 +227,10 @@ class Layers:
         if keeper is None or graph.source is not None:
             graph.drop(source)
         return made
+
+    def _hosted(self, played: Played) -> bool:
+        """Whether the layer's input is with the host until its backward."""
+        return self._plan.hosts and self._checkpointing and played is not self._played[-1]
 
     @staticmethod
     def _finish(graph: Graph, gradients: dict[int, Tensor], accumulates: bool) -> dict[int, Tensor]:

@@ -38,6 +38,8 @@ class Setting:
     liger_norm: bool = False
     liger_rope: bool = False
     capability: tuple[int, int] = (8, 0)
+    small_card: bool = True
+    """Whether the card has no more than 24.5 GiB, which unsloth's loss asks."""
     dora: str = ""
     """`plain`, or `again` where DoRA multiplies by the base's weight once more: with a dropout layer, whatever its share."""
     unpacks: str = "bitsandbytes"

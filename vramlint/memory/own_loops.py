@@ -15,6 +15,7 @@ from vramlint.memory.pieces import PIECES, Pieces
 from vramlint.memory.stacks import Stack
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.trainers import FULL
+from vramlint.memory.unsloth.run import refusals, under_unsloth
 from vramlint.run import Run
 
 
@@ -30,6 +31,7 @@ class OwnLoop:
     up, by `loss_type`, and by "adapters" where adapters are trained; None where it is computed from the logits in full.
     `masks`: whether the model is told where rows are padded. `holds_outputs`: see `Plan`. `has_tables`: whether it keeps cosines
     and sines of all positions. `runs_ahead`: whether its checkpoints are without reentry. `clips_wide`: see `Plan`.
+    `peft`: whether its adapters are peft's, in fp32 unless a run says otherwise.
     `source`: the version that all of this was read and measured from.
     """
 
@@ -47,6 +49,7 @@ class OwnLoop:
     has_tables: bool = True
     runs_ahead: bool = False
     clips_wide: bool = False
+    peft: bool = False
 
 
 POSITIONS = 4096
@@ -109,6 +112,15 @@ OWN_LOOPS: dict[str, OwnLoop] = {
         },
         losses={None: Pieces(mixed=True, stays=True)},
     ),
+    "unsloth": OwnLoop(
+        source="unsloth 2026.10.9",
+        blocks={
+            "llama": LLAMA, "mistral": LLAMA, "qwen2": LLAMA, "qwen3": replace(LLAMA, qk_norm="head"),
+            "gemma": replace(LLAMA, norm="rms-fp32", scaled_embedding=True),
+        },
+        losses={None: Pieces(), "nll": Pieces()},  # its own: memory/unsloth/loss.py
+        peft=True,
+    ),
 }
 
 
@@ -136,6 +148,7 @@ def refused_by(run: Run, a: Architecture) -> NoEstimate | None:
          f"{name} does not start with optimizer_in_bwd and gradient accumulation", "gradient_accumulation_steps"),
         (run.use_dora, f"{name} with DoRA is not simulated yet", "use_dora"),
         (run.load_in_8bit, f"{name} with an 8-bit base is not simulated yet", "load_in_8bit"),
+        *(refusals(run, a) if name == "unsloth" else ()),
     ):
         if applies:
             return NoEstimate(what, (key,))
@@ -169,6 +182,8 @@ def under_own_loop(run: Run, plan: Plan) -> Plan:
     own = OWN_LOOPS.get(run.trainer)
     if own is None:
         return plan
+    if run.trainer == "unsloth":
+        return under_unsloth(run, plan)
     a = plan.architecture
     facts = own.facts if plan.sharding is None else own.facts - {"lora-mlp-fused"}  # loaded empty, its test fails
     pieces = own.losses.get("adapters", own.losses[run.loss_type]) if run.use_peft else own.losses[run.loss_type]

@@ -10,7 +10,7 @@ from vramlint.catalog import Architecture, communicator_for, context_for, librar
 from vramlint.dataclass import replace
 from vramlint.memory.bands import SMALL_ABOVE, SMALL_BELOW, fragmentation_of, spread_of
 from vramlint.memory.blocks import BlockShape, block_of
-from vramlint.memory.capacity import MICRO_STEPS, replayed, required_of
+from vramlint.memory.capacity import MICRO_STEPS, replayed, replayed_expandable, required_of
 from vramlint.memory.encoders.model import Encoder, encoder_of
 from vramlint.memory.encoders.plan import plan_of as encoder_plan_of
 from vramlint.memory.encoders.plan import refusal_of as encoder_refusal_of
@@ -55,13 +55,16 @@ PARTS = ("weights", "adapters", "gradients", "optimizer", "activations", "logits
 
 def estimate(
     run: Run, architecture: Architecture, *, capability: tuple[int, int] = (8, 0), replay: bool = True,
+    small_card: bool = True,
 ) -> Estimate | NoEstimate:
     """The memory of `run` in bytes on a card of that capability, or why there is no number.
+
+    `small_card`: whether it has no more than 24.5 GiB, which decides how unsloth computes its loss.
 
     Without `replay` it takes a third of the time: `required` is then a share of `allocated`, with a wide band. A plan is searched
     for without, and what it comes to asked with it: the step of a run that was asked about lately is not played anew.
     """
-    played = _played(run, architecture, capability)
+    played = _played(run, architecture, capability, small_card)
     return played if isinstance(played, NoEstimate) else _estimate_of(run, played, capability, replay=replay)
 
 
@@ -74,7 +77,9 @@ class Played(NamedTuple):
 
 
 @lru_cache(TAPES_KEPT)
-def _played(run: Run, architecture: Architecture, capability: tuple[int, int]) -> Played | NoEstimate:
+def _played(
+    run: Run, architecture: Architecture, capability: tuple[int, int], small_card: bool,
+) -> Played | NoEstimate:
     encoder = encoder_of(run, architecture)
     if encoder is not None:
         return _of_encoder(run, architecture, encoder, capability)
@@ -85,6 +90,8 @@ def _played(run: Run, architecture: Architecture, capability: tuple[int, int]) -
         return refused or NoEstimate("this architecture is not simulated yet", ("model_name_or_path",))
     assumptions: list[Assumption] = []
     plan = under_own_loop(run, _plan(run, architecture, block, capability, assumptions))
+    if not small_card:
+        plan = replace(plan, setting=replace(plan.setting, small_card=False))
     setting = plan.setting
     if plan.loss == CUT and plan.head == "float32":  # cut_cross_entropy 5f0c7a7, cce_backward.py asserts it
         return NoEstimate("cut cross entropy wants a head in 16 bits: the run ends in an error", ("loss_type", "dtype"))
@@ -127,7 +134,7 @@ def _plan(
     if course.drops_nothing:
         a = without_dropout(a)
     quantized_trl = run.trainer.startswith("trl-") and bool(bits)
-    upcast = run.autocast_adapter_dtype and run.trainer not in OWN_LOOPS
+    upcast = run.autocast_adapter_dtype and (run.trainer not in OWN_LOOPS or OWN_LOOPS[run.trainer].peft)
     adapter = "bfloat16" if quantized_trl else "float32" if upcast else dtype
     if bits and block.own_linear:  # nothing is quantised, and what is not is turned into fp32
         dtype, bits = "float32" if run.prepare_model_for_kbit_training else dtype, 0
@@ -234,10 +241,15 @@ def _estimate_of(run: Run, played: Played, capability: tuple[int, int], *, repla
     before = _micro_step_before(plan, tape) if plan.accumulates and (replay or generates) else None
     # What the backward pass left free is given back for an optimizer's temporaries, too.
     searched = plan.checkpointing or tape.settle().phase == "optimizer step"
-    found = replayed(
-        tape, before, recomputes=searched, micro_steps=min(run.gradient_accumulation_steps, MICRO_STEPS[plan.setting.trained]),
-        parameters=sum(weight.elements * weight.count for weight in plan.weights),
-    ) if replay else None
+    micro_steps = min(run.gradient_accumulation_steps, MICRO_STEPS[plan.setting.trained])
+    found = None
+    if replay and plan.expandable:
+        found = replayed_expandable(tape, before, micro_steps=micro_steps)
+    elif replay:
+        found = replayed(
+            tape, before, recomputes=searched, micro_steps=micro_steps,
+            parameters=sum(weight.elements * weight.count for weight in plan.weights),
+        )
     fullest = tape.settle()
     if before is not None and generates:  # completions are written before there are gradients
         fullest = max(before.settle(), fullest, key=lambda moment: moment.total)

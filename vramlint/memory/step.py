@@ -21,6 +21,7 @@ from vramlint.memory.sharding import Sharding, bytes_of
 from vramlint.memory.step_plan import Plan
 from vramlint.memory.tape import Block, Tape
 from vramlint.memory.trainers import CLASSIFIER, CUT, FULL, FUSED, IN_PLACE, LIGER, SMOOTHED
+from vramlint.memory.unsloth.loss import HAND_WRITTEN, loss_of_unsloth
 from vramlint.memory.updates import step as update
 from vramlint.memory.used_gradients import UsedGradients
 
@@ -205,6 +206,8 @@ def _loss(
         )
     elif plan.loss == CUT:
         gradient = loss_cut(graph, setting, normed, a.vocab_size, plan.head, trained, leave)
+    elif plan.loss == HAND_WRITTEN:
+        gradient = loss_of_unsloth(graph, setting, normed, a.vocab_size, leave)
     elif plan.loss == LIGER:
         gradient = loss_in_chunks(graph, setting, normed, a.vocab_size, plan.head, trained, leave)
     else:

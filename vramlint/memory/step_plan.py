@@ -33,6 +33,8 @@ class Plan:
     head: str
     workspace: int
     offloads: bool = False
+    hosts: bool = False
+    """Whether the host keeps the inputs of checkpointed layers, all but the last's."""
     runs_ahead: bool = False
     """Whether the end of a layer's backward may run before a checkpoint plays the layer again."""
     keeps_inputs: bool = False
@@ -49,6 +51,8 @@ class Plan:
     """Whether the loop holds what the model returned, logits and cached keys and values, until the backward pass is over."""
     clips_wide: bool = False
     """Whether the norm of each gradient is summed up in float64, one after the other."""
+    expandable: bool = False
+    """Whether the allocator has expandable segments."""
     pieces: Pieces | None = None
     """Those of the loss, where it is computed so."""
     buffers: tuple[tuple[str, int, int], ...] = ()
