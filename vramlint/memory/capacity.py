@@ -55,13 +55,17 @@ class Replayed(NamedTuple):
     rests: int
 
 
-def replayed_expandable(tape: Tape, before: Tape | None, *, micro_steps: int = 2) -> Replayed | None:
-    """`replayed` with expandable segments: free pages go back when memory runs out, and no block keeps a rest."""
+def replayed_expandable(tape: Tape, before: Tape | None, *, micro_steps: int = 2, spare: int = 0) -> Replayed | None:
+    """`replayed` with expandable segments: free pages go back when memory runs out, and no block keeps a rest.
+
+    `spare`: bytes that the run does without where memory is short.
+    """
     small = small_segments(tape)
     peak, pages = most_in_use(unroll(tape, before, micro_steps=micro_steps))
     if not PLAUSIBLE[0] * tape.peak.total < peak + small < PLAUSIBLE[1] * tape.peak.total:
         return None
-    return Replayed(True, pages + small, 0, pages + small, 0)
+    least = pages + small - spare
+    return Replayed(True, least, 0, least, 0)
 
 
 def replayed(

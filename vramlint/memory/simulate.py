@@ -244,7 +244,7 @@ def _estimate_of(run: Run, played: Played, capability: tuple[int, int], *, repla
     micro_steps = min(run.gradient_accumulation_steps, MICRO_STEPS[plan.setting.trained])
     found = None
     if replay and plan.expandable:
-        found = replayed_expandable(tape, before, micro_steps=micro_steps)
+        found = replayed_expandable(tape, before, micro_steps=micro_steps, spare=plan.spare)
     elif replay:
         found = replayed(
             tape, before, recomputes=searched, micro_steps=micro_steps,
@@ -260,7 +260,8 @@ def _estimate_of(run: Run, played: Played, capability: tuple[int, int], *, repla
     live = Band(low, allocated, high)
     # What FSDP gathers has streams, and so segments, of its own, and DeepSpeed's buffers come and go: the replay knows neither.
     knows = plan.sharding is None or plan.sharding.kind == "ddp"
-    needs = required_of(found if knows else None, live, fragmentation_of(run, plan, assumptions))
+    tight = Band(low - plan.spare, allocated - plan.spare, high - plan.spare)
+    needs = required_of(found if knows else None, tight, fragmentation_of(run, plan, assumptions))
     context = Band(*(
         own + sent for own, sent in zip(context_for(capability), communicator_for(run.num_processes), strict=True)
     ))

@@ -53,6 +53,8 @@ class Plan:
     """Whether the norm of each gradient is summed up in float64, one after the other."""
     expandable: bool = False
     """Whether the allocator has expandable segments."""
+    spare: int = 0
+    """Bytes that the run takes while there is room and does without where there is not."""
     pieces: Pieces | None = None
     """Those of the loss, where it is computed so."""
     buffers: tuple[tuple[str, int, int], ...] = ()

@@ -51,7 +51,7 @@ def under_unsloth(run: Run, plan: Plan) -> Plan:
     hosts = plan.checkpointing and run.activation_offloading and hidden > OFFLOADED_ABOVE
     table = _rows(a, setting.tokens) * a.head_dim * BYTES[setting.weight]
     kept: list[tuple[str, int, int]] = [("cosines and sines of the positions", table, 2)]
-    if hosts:
+    if hosts:  # the second only where 512 MiB are free behind the first pass (unsloth_zoo, DOUBLE_BUFFER_HEADROOM)
         kept.append(("a layer's input on its way back from the host", hidden, 2))
     if setting.bits:
         largest = max(p.inputs * p.outputs for stack in plan.stacks for p in stack.projections)
@@ -61,7 +61,8 @@ def under_unsloth(run: Run, plan: Plan) -> Plan:
         batch=1, length=setting.tokens,
     )
     return replace(
-        plan, setting=setting, loss=HAND_WRITTEN, offloads=False, hosts=hosts, expandable=True, runs_ahead=False, evaluation=None,
+        plan, setting=setting, loss=HAND_WRITTEN, offloads=False, hosts=hosts, expandable=True,
+        spare=hidden if hosts else 0, runs_ahead=False, evaluation=None,
         embeds_gradient=True, buffers=(*plan.buffers, *kept),
     )
 
