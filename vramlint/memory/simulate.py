@@ -78,7 +78,7 @@ class Played(NamedTuple):
 
 @lru_cache(TAPES_KEPT)
 def _played(
-    run: Run, architecture: Architecture, capability: tuple[int, int], small_card: bool,
+    run: Run, architecture: Architecture, capability: tuple[int, int], small_card: bool = True,
 ) -> Played | NoEstimate:
     encoder = encoder_of(run, architecture)
     if encoder is not None:
