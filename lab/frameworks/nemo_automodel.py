@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -100,6 +101,14 @@ def config_of(case: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "optimizer": {**OPTIMIZERS[case["optim"]], "lr": 1e-5, **{key: value == "True" for key, value in pairs}},
         "clip_grad_norm": {"max_norm": case["max_grad_norm"]},
     }
+    if case["method"] == "qlora":  # only what is loaded is quantised
+        zeros(folder)
+        found["model"] |= {"_target_": "nemo_automodel.NeMoAutoModelForCausalLM.from_pretrained"}
+        found["model"]["pretrained_model_name_or_path"] = found["model"].pop("config")
+        found["quantization"] = {
+            f"load_in_{case['bits']}bit": True, "bnb_4bit_compute_dtype": "bfloat16", "bnb_4bit_quant_type": case["quant_type"],
+            "bnb_4bit_use_double_quant": bool(case["double_quant"]), "bnb_4bit_quant_storage": options.get("storage", "bfloat16"),
+        }
     if case["method"] != "full":
         targets = case["lora_targets"]
         every = {"exclude_modules": ["*lm_head*"]}
@@ -109,6 +118,20 @@ def config_of(case: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             **(every if targets == "all-linear" else {"target_modules": [f"*{name}" for name in targets]}),
         }
     return found
+
+
+def zeros(folder: Path) -> None:
+    """A checkpoint beside the model's config: zeros that take no room on the disk."""
+    with torch.device("meta"):
+        state = transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.from_pretrained(folder)).state_dict()
+    header, end = {}, 0
+    for name, tensor in state.items():
+        begin, end = end, end + 2 * tensor.numel()
+        header[name] = {"dtype": "BF16", "shape": list(tensor.shape), "data_offsets": [begin, end]}
+    text = json.dumps({"__metadata__": {"format": "pt"}, **header}).encode()
+    with (folder / "model.safetensors").open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
 
 
 def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], None], Any, str]:

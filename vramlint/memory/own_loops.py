@@ -55,6 +55,8 @@ class OwnLoop:
 POSITIONS = 4096
 SCALED = 131072
 """Positions of a model that says none, and of llama since 3.1."""
+NOT_IN_LAYERS = ("gpt2", "gpt_neox", "opt", "falcon", "gpt_bigcode")
+"""Model types whose layers are not at `model.layers`: NeMo Automodel guesses them, and puts its checkpoints elsewhere."""
 _REPEATED = frozenset({"keys-repeated-in-sdpa"})
 _PAIRS = replace(LLAMA, rotation="pairs")
 _LINEAR = Pieces(8, picks=True, upcasts=True)
@@ -143,6 +145,8 @@ def refused_by(run: Run, a: Architecture) -> NoEstimate | None:
         (run.packing and name in ("torchtune", "nemo-automodel"),
          f"{name}'s attention over packed rows is not simulated yet", "packing"),
         (run.load_in_4bit and name == "nemo-automodel", f"{name} over a quantised base is not simulated yet", "load_in_4bit"),
+        (run.gradient_checkpointing and name == "nemo-automodel" and a.model_type in NOT_IN_LAYERS,
+         f"the checkpoints that {name} finds in {a.model_type} are not simulated yet", "gradient_checkpointing"),
         (run.loss_type not in own.losses, f"{name} with the loss {run.loss_type} is not simulated yet", "loss_type"),
         (run.optimizer_in_backward and run.gradient_accumulation_steps > 1,
          f"{name} does not start with optimizer_in_bwd and gradient accumulation", "gradient_accumulation_steps"),
