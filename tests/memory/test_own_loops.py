@@ -122,6 +122,19 @@ def test_nemo_automodel_tells_its_models_of_padded_rows() -> None:
     assert number(run(**{**NEMO, "padding": True})).allocated.typical > number(run(**NEMO)).allocated.typical
 
 
+def test_nemo_automodel_quantises_the_head_too_and_cannot_where_it_is_the_embedding_s() -> None:
+    """components/quantization/qlora.py leaves no module out; bitsandbytes asserts that a tied head is packed, and it is not."""
+    lora = {**NEMO, "use_peft": True, "lora_r": 8, "lora_target_modules": ("*_proj",)}
+    loaded, packed = number(run(**lora)), number(run(**lora, load_in_4bit=True))
+    in_layers = LLAMA.num_hidden_layers * LLAMA.hidden_size * (2 * 1024 + 2 * 256 + 3 * LLAMA.intermediate_size)
+    head = LLAMA.vocab_size * LLAMA.hidden_size
+    saved = loaded.peak.parts.weights - packed.peak.parts.weights
+    assert abs(saved - (in_layers + head) * (2 - 0.5 - 4 / 64)) < 0.01 * saved
+    refused = estimate(run(**lora, load_in_4bit=True), replace(LLAMA, tie_word_embeddings=True))
+    assert isinstance(refused, NoEstimate)
+    assert "ends in an error" in refused.why
+
+
 def test_nemo_automodel_on_several_cards_keeps_parts_in_the_dtype_that_was_loaded() -> None:
     """FSDP2Config: computed in bf16, reduced in fp32; of parameters, gradients and two states a card has its share each."""
     one, four = number(run(**NEMO)), number(run(**NEMO, num_processes=4))

@@ -129,7 +129,12 @@ OWN_LOOPS: dict[str, OwnLoop] = {
 def block_under(run: Run, a: Architecture, block: BlockShape | None) -> BlockShape | None:
     """The layer as the run's framework writes it, None where it has no such model or we have not described it."""
     own = OWN_LOOPS.get(run.trainer)
-    return block if own is None or run.transformers_model else own.blocks.get(a.model_type)
+    return block if own is None or run.transformers_model or _loads_quantised(run) else own.blocks.get(a.model_type)
+
+
+def _loads_quantised(run: Run) -> bool:
+    """Whether NeMo Automodel has transformers load and quantise the model, in its own class (_transformers/model_init.py)."""
+    return run.trainer == "nemo-automodel" and run.load_in_4bit
 
 
 def refused_by(run: Run, a: Architecture) -> NoEstimate | None:
@@ -144,7 +149,8 @@ def refused_by(run: Run, a: Architecture) -> NoEstimate | None:
         (compiles, f"{name} with torch.compile is not simulated", "torch_compile"),
         (run.packing and name in ("torchtune", "nemo-automodel"),
          f"{name}'s attention over packed rows is not simulated yet", "packing"),
-        (run.load_in_4bit and name == "nemo-automodel", f"{name} over a quantised base is not simulated yet", "load_in_4bit"),
+        (_loads_quantised(run) and a.tie_word_embeddings,
+         f"{name} quantises the head, which shares the embedding's weight: the run ends in an error", "load_in_4bit"),
         (run.gradient_checkpointing and name == "nemo-automodel" and a.model_type in NOT_IN_LAYERS,
          f"the checkpoints that {name} finds in {a.model_type} are not simulated yet", "gradient_checkpointing"),
         (run.loss_type not in own.losses, f"{name} with the loss {run.loss_type} is not simulated yet", "loss_type"),
@@ -204,6 +210,8 @@ def under_own_loop(run: Run, plan: Plan) -> Plan:
         runs_ahead=own.runs_ahead, evaluation=None, buffers=_tables(own, run, a, plan.block), holds_outputs=own.holds_outputs,
         clips_wide=own.clips_wide and run.max_grad_norm > 0,
     )
+    if _loads_quantised(run):
+        return _with_packed_head(made, twice=run.bnb_4bit_use_double_quant)
     return _under_fabric(made, pieces) if pieces is not None and own.unpacks == "fabric" and setting.bits else made
 
 
@@ -220,6 +228,14 @@ def _under_fabric(plan: Plan, pieces: Pieces) -> Plan:
     left = (("gradient of the embedding, which nothing clears", size, 1), ("embedding that the optimizer still holds", size, 1))
     packed = replace(pieces, packed=True)
     return replace(plan, weights=(*weights, scales), buffers=(*plan.buffers, *left), pieces=packed, embeds_gradient=True)
+
+
+def _with_packed_head(plan: Plan, *, twice: bool) -> Plan:
+    """NeMo Automodel leaves no layer out (36044ad3, components/quantization/qlora.py): the head is in 4 bits, too."""
+    head = next(weight for weight in plan.weights if weight.name == "head")
+    scales = Weight("4-bit scales", (-(-head.elements // 64),), "int8" if twice else "float32", trained=False)
+    weights = tuple(replace(each, quantized=4) if each is head else each for each in plan.weights)
+    return replace(plan, weights=(*weights, scales))
 
 
 def _tables(own: OwnLoop, run: Run, a: Architecture, block: BlockShape) -> tuple[tuple[str, int, int], ...]:
