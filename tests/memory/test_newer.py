@@ -34,6 +34,8 @@ GROUPS = {
     "gpt_oss": [row for row in ROWS if model_type(row) == "gpt_oss"],
     "qwen3_5": [row for row in ROWS if model_type(row) == "qwen3_5_text"],
     "qwen3_5_moe": [row for row in ROWS if model_type(row) == "qwen3_5_moe_text"],
+    "glm4_moe_lite": [row for row in ROWS if model_type(row) == "glm4_moe_lite"],
+    "ernie4_5_moe": [row for row in ROWS if model_type(row) == "ernie4_5_moe"],
     "the head under transformers": [row for row in ROWS if on_the_head(row) and not complete(row)["framework"]],
     "the head under torchtune": [row for row in ROWS if on_the_head(row) and complete(row)["framework"] == "torchtune"],
     "the head under LitGPT": [row for row in ROWS if on_the_head(row) and complete(row)["framework"] == "litgpt"],

@@ -140,6 +140,10 @@ BLOCKS: dict[str, BlockShape] = {
                        experts=ExpertShape(router="top", gate="clamped", biased=True)),
     "qwen3_5": QWEN3_5, "qwen3_5_text": QWEN3_5,
     "qwen3_5_moe": QWEN3_5_MOE, "qwen3_5_moe_text": QWEN3_5_MOE,
+    "glm4_moe_lite": replace(MIXTURE, latent=True, names=SHARED_NAMES[4:],
+                             experts=ExpertShape(router="sigmoid", shared="plain", adapts=AS_QWEN)),
+    "ernie4_5_moe": replace(MIXTURE, rotation="halves-fp32", names=SHARED_NAMES,
+                            experts=ExpertShape(router="wide", shared="before", scores="input", adapts=AS_QWEN, corrected=True)),
     "phimoe": replace(MIXTURE, norm="layer", lm_head_bias=True,
                       experts=ExpertShape(router="mixer", scores="autocast", counted=False)),
 }
@@ -156,7 +160,9 @@ def block_of(architecture: Architecture) -> BlockShape | None:
         return _falcon(architecture)
     if architecture.model_type == "glm4_moe" and (extra.get("use_qk_norm") or extra.get("qk_norm") == "head"):
         return replace(BLOCKS["glm4_moe"], qk_norm="head")
-    if extra.get("mlp_only_layers") or extra.get("decoder_sparse_step", 1) != 1:  # some layers without experts
+    spaced = extra.get("moe_layer_interval", 1) != 1 or extra.get("moe_layer_end_index", -1) not in (
+        -1, architecture.num_hidden_layers - 1)
+    if extra.get("mlp_only_layers") or extra.get("decoder_sparse_step", 1) != 1 or spaced:  # some layers without experts
         return None
     return BLOCKS.get(architecture.model_type)
 

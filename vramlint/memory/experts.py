@@ -14,12 +14,12 @@ class ExpertShape:
     chosen, in fp32), top (the same in the logits' dtype), sigmoid or wide (on a cast of the hidden states to fp32, a softmax), or
     mixer (phimoe's sparsemixer).
     `scores`: the dtype of those weights: own (of the logits), input (of the hidden states), float32, or autocast (float32
-    under autocast, else own). `shared`: experts that every token goes to: gated (by a linear layer to one number), or plain
-    (added after the others).
+    under autocast, else own). `shared`: experts that every token goes to: gated (by a linear layer to one number), plain
+    (computed after the others), or before (computed first).
     `adapts`: the names under which peft 0.21 puts LoRA on the fused parameters (utils/transformers_weight_conversion.py,
     `_MOE_TARGET_MODULE_MAPPING`): router, gate and up projection, down projection; empty where it does not.
     `gate`: clamped where gate and up projection lie number by number and are clamped (gpt_oss), else an activation of the gate.
-    `biased`: router and experts have biases.
+    `biased`: router and experts have biases. `corrected`: a parameter that nobody trains corrects the router's choice.
     `counted`: whether the config says under `num_experts` how many there are, which TRL's fused head asks it for.
     """
 
@@ -29,6 +29,7 @@ class ExpertShape:
     adapts: tuple[str, ...] = ()
     gate: str = ""
     biased: bool = False
+    corrected: bool = False
     counted: bool = True
 
 

@@ -116,6 +116,8 @@ def _experts(experts: Experts, run: Run, dtype: str, adapter: str, layers: int) 
         Weight("experts gate_up_proj", experts.gate_up, dtype, trained, layers),
         Weight("experts down_proj", experts.down, dtype, trained, layers),
     ]
+    if experts.shape.corrected:
+        found.append(Weight("router correction", (experts.count,), "float32", False, layers))
     if experts.shape.biased:
         found += [
             Weight("router bias", (experts.count,), dtype, trained, layers),

@@ -74,6 +74,8 @@ def with_shared(
     inner = gated_halves(graph, setting, hidden, gate, up, experts.kind, f"{name}.shared")
     shared = linear(graph, setting, inner, down, f"{name}.shared.down")
     graph.drop(inner)
+    if experts.shape.shared == "before":
+        chosen = routed(graph, setting, experts, hidden, name)
     if experts.shape.shared == "gated":
         chosen = routed(graph, setting, experts, hidden, name)
         opened = linear(graph, setting, hidden, rest[0], f"{name}.shared_gate")

@@ -182,6 +182,9 @@ def _plan(
     if a.model_type == "gpt_oss":
         why = "the published checkpoints are in mxfp4, which transformers does not train: it is taken to be unpacked"
         assumptions.append(Assumption("quantization_config", "Mxfp4Config(dequantize=True)", why))
+    if a.kind == "image-text-to-text":
+        why = "the language model is counted; a tower for images, where the framework loads one with it, comes on top"
+        assumptions.append(Assumption("task", "causal-lm", why))
     if block.hybrid:
         why = "gated delta nets are computed by transformers' own code; flash-linear-attention's kernels take less"
         assumptions.append(Assumption("kernels", "none", why))

@@ -63,4 +63,11 @@ def dense_layers(a: Architecture, block: BlockShape) -> int:
     """How many layers at the front have an MLP in the place of experts."""
     if block.experts is None:
         return 0
-    return int(str(a.extra.get("first_k_dense_replace") or 0))
+    kinds = a.extra.get("mlp_layer_types")
+    if isinstance(kinds, tuple):
+        return kinds.index("sparse") if "sparse" in kinds else a.num_hidden_layers
+    return int(str(a.extra.get("first_k_dense_replace") or a.extra.get("moe_layer_start_index") or DENSE.get(a.model_type, 0)))
+
+
+DENSE = {"glm4_moe_lite": 1}
+"""Layers without experts at the front, where a config does not say (transformers 5.17, configuration files)."""
