@@ -58,7 +58,6 @@ def fragmentation_of(run: Run, plan: Plan, assumptions: list[Assumption]) -> flo
          "gradients that lie where an encoder's logits were leave more holes than are simulated"),
         (run.trainer in OWN_LOOPS and not plan.checkpointing, 0.02, "trainer",
          "its own loop without checkpointing leaves more holes than are simulated"),
-        (bool(plan.setting.dora), 0.02, "use_dora", "DoRA's matrices leave more holes than are simulated"),
         (plan.checkpointing and plan.block.parts_checkpointed and plan.setting.trained, 0.06, "gradient_checkpointing",
          "checkpoints of parts of a layer leave more holes in larger models than are simulated"),
         (plan.offloads and not plan.checkpointing, 0.25, "activation_offloading",

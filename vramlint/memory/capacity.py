@@ -20,7 +20,7 @@ EVENTS_PLAYED = 6_000
 MICRO_STEPS = {True: 4, False: 2}
 """So many are played where gradients accumulate, of a model trained in full and of adapters, whose gradients are too small to
 move anything: gpt2 in full still takes its logits anew in the fourth (recorded)."""
-SMALL_MODEL = 1_200_000_000
+SMALL_MODEL = 1_400_000_000
 PLAUSIBLE = 0.9, 1.5
 """Peak of the replay over peak of the tape: outside of this the replay is not what the tape played."""
 WORTH_A_SEARCH = 1.04

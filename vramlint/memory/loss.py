@@ -128,11 +128,12 @@ def loss_in_full(
 
 def loss_smoothed(
     graph: Graph, setting: Setting, hidden: Tensor, vocabulary: int, head: str, trained: bool, softcap: bool, leave: Leave,
-    *, adapted: bool = False,
+    *, adapted: bool = False, between: Leave | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The Trainer's loss with smoothed labels (transformers 5.17, trainer_pt_utils.py, LabelSmoother), outside of the model.
 
-    Takes over `hidden`; gives what `loss_in_full` gives. The logits come out of the autocast region in fp32.
+    Takes over `hidden`; gives what `loss_in_full` gives. The logits come out of the autocast region in fp32. `between`: what
+    runs before the backward (trl 1.16, sft_trainer.py, compute_loss: the model once more), while the log-probabilities are there.
     """
     logits, weight = _logits_of(graph, setting, hidden, vocabulary, head, trained, softcap, adapted)
     compute, shape = logits.dtype, logits.shape
@@ -149,6 +150,8 @@ def loss_smoothed(
     soft = graph.tensor(shape, dtype, "log-softmax of the logits", part="logits", needs_grad=False)
     negative = graph.tensor(shape, dtype, "log-probabilities", part="logits", needs_grad=False)
     graph.drop(*shifted, returned)
+    if between is not None:
+        between()
     if dtype == "float32":  # elsewhere its sum, in fp32, keeps it (measured)
         graph.drop(negative)
     phase, graph.tape.phase = graph.tape.phase, "backward of the loss"

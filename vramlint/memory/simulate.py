@@ -42,6 +42,7 @@ from vramlint.memory.trainers import (
     SMOOTHED,
     classifies,
     course_of,
+    smooths,
     weights_of,
     without_dropout,
 )
@@ -214,13 +215,13 @@ def _loss(run: Run, a: Architecture, facts: frozenset[str]) -> str:
     """
     if classifies(run):
         return CLASSIFIER
+    if smooths(run):
+        return SMOOTHED
     tiled = run.trainer in SCORING or (run.trainer == "trl-sft" and "sft-loss-in-full" not in facts)
     if tiled and (run.trainer in SCORING or run.loss_type in (None, "nll", "chunked_nll")):
         return FUSED
     if run.loss_type == CUT_CROSS_ENTROPY:
         return CUT
-    if run.label_smoothing_factor and run.trainer == "transformers":
-        return SMOOTHED
     kernels = liger_parts(run, a.model_type)
     return LIGER if "fused loss" in kernels else IN_PLACE if "loss" in kernels else FULL
 

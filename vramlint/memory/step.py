@@ -143,11 +143,15 @@ def _micro_step(plan: Plan, tape: Tape, accumulated: list[Block]) -> None:
         graph.drop(*held)
         if plan.loss in (FUSED, LIGER):
             graph.drop(normed)
+        if plan.loss != SMOOTHED:
+            score_between()
+
+    def score_between() -> None:
         for who in plan.course.between:
             score(plan, tape, who)
 
     returned: list[Tensor] = []
-    output, gradient = _loss(plan, graph, normed, leave, returned if plan.holds_outputs else None)
+    output, gradient = _loss(plan, graph, normed, leave, score_between, returned if plan.holds_outputs else None)
     tape.phase = "backward of the head"
     if accumulated:
         # What a weight already has takes the new gradient in; the new one is there for a moment only.
@@ -179,7 +183,7 @@ def _prepare(plan: Plan, tape: Tape, *, accumulated: bool) -> None:
 
 
 def _loss(
-    plan: Plan, graph: Graph, normed: Tensor, leave: Leave, returned: list[Tensor] | None,
+    plan: Plan, graph: Graph, normed: Tensor, leave: Leave, score_between: Leave, returned: list[Tensor] | None,
 ) -> tuple[Tensor, Tensor]:
     """The loss forward and its own backward; takes over `normed`. What the graph goes on from, and its gradient.
 
@@ -194,6 +198,7 @@ def _loss(
     if plan.loss == SMOOTHED:
         return loss_smoothed(
             graph, setting, normed, a.vocab_size, plan.head, trained, plan.block.final_softcap, leave, adapted=adapted,
+            between=score_between if plan.course.between else None,
         )
     if plan.loss in (FULL, IN_PLACE):
         return loss_in_full(

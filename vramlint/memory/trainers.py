@@ -58,8 +58,16 @@ def classifies(run: Run) -> bool:
     return run.trainer in CLASSIFYING or run.task == "seq-cls"
 
 
+def smooths(run: Run) -> bool:
+    """Whether the loss is the Trainer's own with smoothed labels, on the logits in full."""
+    of_sft = run.trainer == "trl-sft" and run.loss_type in (None, "nll")
+    return bool(run.label_smoothing_factor) and (run.trainer == "transformers" or of_sft)
+
+
 def course_of(run: Run) -> Course:
     """The order of passes, after TRL 1.16 (trainer/*_trainer.py, `_compute_loss` and what it calls)."""
+    if run.trainer == "trl-sft" and smooths(run) and not run.stack:  # a second pass, through the fused head, for the metrics
+        return Course(between=(POLICY,))
     made = {"trl-dpo": _dpo, "trl-kto": _kto, "trl-reward": _reward, "trl-grpo": _grpo}.get(run.trainer)
     return made(run) if made else WHOLE
 
