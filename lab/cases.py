@@ -99,7 +99,7 @@ def run_of(case: Mapping[str, Any]) -> Run:
 def sharing_of(case: Mapping[str, Any]) -> dict[str, Any]:
     """How the case's run is shared out over several cards."""
     kind = str(case["parallel"])
-    if int(case["processes"]) == 1:
+    if int(case["processes"]) == 1 and case["parallel"] == "ddp":
         return {}
     found: dict[str, Any] = {"num_processes": int(case["processes"])}
     if kind.startswith("fsdp"):

@@ -15,7 +15,7 @@ import torch
 import transformers
 
 from lab.case import architecture_fields
-from lab.sharding import SHARDED
+from lab.sharding import SHARDED, is_launched
 
 AUTO_CLASSES = {
     "causal-lm": "AutoModelForCausalLM",
@@ -60,7 +60,7 @@ def build(case: Mapping[str, Any]) -> Any:
     model.tie_weights()
     filled: dict[int, Any] = {}
     for module in model.modules():
-        fill(module, filled, "cpu" if case["processes"] > 1 and case["parallel"] in SHARDED else "cuda")
+        fill(module, filled, "cpu" if is_launched(case) and case["parallel"] in SHARDED else "cuda")
     model.tie_weights()
     as_loaded(model, case)
     gc.collect()

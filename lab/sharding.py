@@ -16,9 +16,14 @@ SHARDED = ("fsdp1", "fsdp2", "zero3")
 """Where no card ever holds all parameters: the model is loaded on the host."""
 
 
+def is_launched(case: Mapping[str, Any]) -> bool:
+    """Whether a launcher starts the case's processes; DeepSpeed and FSDP want one even for a single process."""
+    return bool(case["processes"] > 1 or case["parallel"] != "ddp")
+
+
 def start(case: Mapping[str, Any]) -> None:
     """Make this process the first of the case's group, before anything asks how many there are."""
-    if case["processes"] == 1:
+    if not is_launched(case):
         return
     from torch.testing._internal.distributed.fake_pg import FakeStore
 

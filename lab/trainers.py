@@ -36,7 +36,7 @@ def arguments(case: Mapping[str, Any], cls: type, **more: Any) -> Any:
         }
     if case["trainer"] == "hf" or case["trainer"] == "sft":
         optional["label_smoothing_factor"] = case["label_smoothing"] or None
-    if case["processes"] > 1:
+    if sharding.is_launched(case):
         optional |= sharding.arguments(case)
     given = {key: value for key, value in optional.items() if value is not None}
     return cls(

@@ -50,13 +50,14 @@ def run(**more: Any) -> Run:
     ({"deepspeed": "z.json", "zero_stage": 3}, "zero_stage"), ({"deepspeed": "z.json"}, "zero_stage"),
     ({"deepspeed": "z.json", "zero_stage": 2, "offload_optimizer": True}, "offload_optimizer"),
     ({"fsdp": "full_shard", "optim": "adamw_bnb_8bit"}, "optim"),
+    ({"deepspeed": "z.json", "zero_stage": 1, "num_processes": 1, "gradient_accumulation_steps": 2}, "num_processes"),
     ({"deepspeed": "z.json", "zero_stage": 2, "unknown": {"num_processes": "nobody says"}}, "num_processes"),
     ({"deepspeed": "z.json", "zero_stage": 2, "unknown": {"zero_stage": "the file is not there"}}, "zero_stage"),
     ({"fsdp": "full_shard", "stack": {"transformers": "4.48"}}, "fsdp"), ({"trainer": "torchtune"}, "trainer"),
 ])
 def test_what_is_not_simulated_has_no_number_and_says_what_to_state(more: dict[str, Any], key: str) -> None:
     case = {"arch": QWEN, "capability": "8.0"}
-    found = estimate(run(num_processes=4, **more), architecture_of(case), replay=False)
+    found = estimate(run(**{"num_processes": 4} | more), architecture_of(case), replay=False)
     assert isinstance(found, NoEstimate)
     assert key in found.keys
 

@@ -115,7 +115,8 @@ class FullySharded(Exchange):
         return [block for blocks in self._earlier.values() for block in blocks]
 
     def _parameters(self, size: int, what: str) -> Block:
-        return self._tape.allocate(size, "weights", what)
+        alone = what == FLAT and self._sharding.ways == 1  # of one process nothing is gathered (_fsdp_param_group.py, unshard)
+        return self._tape.allocate(0 if alone else size, "weights", what)
 
     def begin(self) -> None:
         unit = self._tail if self._tied else self._embedding

@@ -59,6 +59,9 @@ def _of_deepspeed(run: Run) -> NoEstimate | None:
         return NoEstimate(f"ZeRO stage {run.zero_stage} is not simulated yet, 1 and 2 are", ("zero_stage", "deepspeed"))
     if run.zero_stage == 1 and run.zero_overlap_comm and run.gradient_accumulation_steps > 1:
         return NoEstimate("ZeRO stage 1 with overlap_comm over several micro batches is not simulated yet", ("deepspeed",))
+    if run.zero_stage == 1 and run.num_processes == 1 and run.gradient_accumulation_steps > 1:
+        why = "ZeRO stage 1 on one card over several micro batches is not simulated yet"
+        return NoEstimate(why, ("num_processes", "deepspeed"))
     if run.offload_optimizer or run.offload_param:
         return NoEstimate("DeepSpeed's offloading is not simulated yet", ("offload_optimizer", "deepspeed"))
     if not run.zero_contiguous_gradients or not (run.bf16 or run.fp16):
@@ -68,8 +71,6 @@ def _of_deepspeed(run: Run) -> NoEstimate | None:
 
 def _of_either(run: Run, name: str, key: str) -> NoEstimate | None:
     """What neither is simulated with."""
-    if run.num_processes < 2:
-        return NoEstimate(f"{name} on one card is not simulated", ("num_processes", key))
     if run.load_in_4bit or run.load_in_8bit:
         return NoEstimate(f"a quantised base under {name} is not simulated yet", (key,))
     if run.optim not in PLAIN_OPTIMIZERS:
