@@ -95,3 +95,14 @@ def test_a_gated_delta_net_says_that_no_kernels_are_assumed() -> None:
     result = estimated(GROUPS["qwen3_5"][0])
     assert isinstance(result, Estimate)
     assert "kernels" in {assumption.key for assumption in result.assumptions}
+
+
+def test_nemo_automodel_has_a_class_of_its_own_for_it() -> None:
+    """`nemo_automodel.components.models.qwen3_5`, which is not what transformers runs."""
+    assert isinstance(estimated(GROUPS["qwen3_5"][0], trainer="nemo-automodel"), NoEstimate)
+
+
+def test_layers_of_two_kinds_are_not_shared_out_yet() -> None:
+    refused = estimated(GROUPS["qwen3_5"][0], num_processes=4, fsdp="full_shard auto_wrap", fsdp_version=2)
+    assert isinstance(refused, NoEstimate)
+    assert refused.keys == ("model_name_or_path",)

@@ -94,9 +94,10 @@ OWN_LOOPS: dict[str, OwnLoop] = {
     ),
     "nemo-automodel": OwnLoop(
         source="NeMo Automodel 36044ad3 (2026-08-22)",
-        # Classes of its own for three (components/models), the first two with norms under torch.compile; else transformers'.
+        # Classes of its own for three (components/models), the first two with norms under torch.compile, and for hybrids, not
+        # described yet; else transformers'.
         blocks={
-            **{kind: block for kind, block in BLOCKS.items() if block.experts is None and kind != "ministral3"},
+            **{kind: block for kind, block in BLOCKS.items() if not (block.experts or block.hybrid or kind == "ministral3")},
             "llama": _NEMO, "qwen2": _NEMO, "qwen3": replace(BLOCKS["qwen3"], parts_checkpointed=True),
         },
         losses={

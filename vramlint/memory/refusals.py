@@ -56,6 +56,8 @@ def refusal_of(run: Run, a: Architecture, block: BlockShape | None) -> NoEstimat
     ends = _adapted_ends_refusal(run, a)
     if ends is not None:
         return ends
+    if block.hybrid and (run.fsdp or run.deepspeed or run.zero_stage):
+        return NoEstimate("layers of more than one kind that are shared out are not simulated yet", ("model_name_or_path",))
     shared = refusal_of_sharing(run, has_experts=block.experts is not None)
     if shared is not None:
         return shared
