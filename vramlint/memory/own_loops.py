@@ -98,7 +98,8 @@ OWN_LOOPS: dict[str, OwnLoop] = {
         # described yet; else transformers'.
         blocks={
             **{kind: block for kind, block in BLOCKS.items() if not (block.experts or block.hybrid or kind == "ministral3")},
-            "llama": _NEMO, "qwen2": _NEMO, "qwen3": replace(BLOCKS["qwen3"], parts_checkpointed=True),
+            "mixtral": BLOCKS["mixtral"], "olmoe": BLOCKS["olmoe"], "llama": _NEMO, "qwen2": _NEMO,
+            "qwen3": replace(BLOCKS["qwen3"], parts_checkpointed=True),
         },
         losses={
             None: None, "masked_cross_entropy": None, "nll": Pieces(keeps_logits=True),

@@ -115,7 +115,8 @@ def routed_experts(architecture: Architecture, block: BlockShape, run: Run) -> E
     """The experts that a router chooses from, where the layer has any."""
     if block.experts is None:
         return None
-    return experts_of(architecture, block.experts, lora_targets(architecture, run) if run.use_peft else ())
+    adapts = run.use_peft and run.trainer != "nemo-automodel"  # whose LoRA is on linear layers alone
+    return experts_of(architecture, block.experts, lora_targets(architecture, run) if adapts else ())
 
 
 def lora_targets(architecture: Architecture, run: Run) -> tuple[str, ...]:

@@ -243,8 +243,8 @@ def _estimate_of(run: Run, played: Played, capability: tuple[int, int], *, repla
     plan, tape, assumptions = played.plan, played.tape, list(played.assumptions)
     generates = plan.course.generation is not None
     before = _micro_step_before(plan, tape) if plan.accumulates and (replay or generates) else None
-    # What the backward pass left free is given back for an optimizer's temporaries, too.
-    searched = plan.checkpointing or tape.settle().phase == "optimizer step"
+    # What the backward pass left free is given back for the temporaries of clipping and of an optimizer, too.
+    searched = plan.checkpointing or tape.settle().phase in ("gradient clipping", "optimizer step")
     micro_steps = min(run.gradient_accumulation_steps, MICRO_STEPS[plan.setting.trained])
     found = None
     if replay and plan.expandable:
@@ -262,8 +262,9 @@ def _estimate_of(run: Run, played: Played, capability: tuple[int, int], *, repla
     below, above = spread_of(run, plan, assumptions)
     low, high = int(allocated * (1 - below)) - SMALL_BELOW, int(allocated * (1 + above)) + SMALL_ABOVE
     live = Band(low, allocated, high)
-    # What FSDP gathers has streams, and so segments, of its own, and DeepSpeed's buffers come and go: the replay knows neither.
-    knows = plan.sharding is None or plan.sharding.kind == "ddp"
+    # What FSDP gathers has streams, and so segments, of its own, and DeepSpeed's buffers come and go: the replay knows neither,
+    # nor that the first step's clipping, ahead of the optimizer's states, leaves a segment for the next one's.
+    knows = (plan.sharding is None or plan.sharding.kind == "ddp") and fullest.phase != "gradient clipping"
     tight = Band(low - plan.spare, allocated - plan.spare, high - plan.spare)
     needs = required_of(found if knows else None, tight, fragmentation_of(run, plan, assumptions))
     context = Band(*(
