@@ -60,8 +60,8 @@ def fragmentation_of(run: Run, plan: Plan, assumptions: list[Assumption]) -> flo
          "its own loop without checkpointing leaves more holes than are simulated"),
         (plan.checkpointing and plan.block.parts_checkpointed and plan.setting.trained, 0.06, "gradient_checkpointing",
          "checkpoints of parts of a layer leave more holes in larger models than are simulated"),
-        (plan.offloads and not plan.checkpointing, 0.25, "activation_offloading",
-         "what stays on the card without checkpointing is simulated roughly"),
+        (plan.offloads and not plan.checkpointing, 0.08, "activation_offloading",
+         "what comes back from the host has segments of its own, which are not simulated"),
     ):
         if applies:
             found = max(found, share)

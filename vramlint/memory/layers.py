@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from vramlint.memory import derivatives
 from vramlint.memory.autograd import AT_ONCE, Graph, Tensor
 from vramlint.memory.dtypes import BYTES
 from vramlint.memory.exchange import Exchange
@@ -20,6 +21,9 @@ SORTED_FROM, ROWS_OF_SEGMENT = 3072, 10
 """From so many tokens on the embedding's gradient is summed segment by segment (torch 2.11, native/cuda/Embedding.cu and
 EmbeddingBackwardKernel.cu, NROWS_PER_THREAD)."""
 
+WAITING = 6
+"""How many things may be saved until what was sent to the host is let go of: max_fwd_stash_size, and the next that is sent."""
+
 
 def gradient_of(tape: Tape, weight: Weight) -> Block:
     """The gradients of those weights, in their own dtype."""
@@ -30,12 +34,13 @@ def gradient_of(tape: Tape, weight: Weight) -> Block:
 class Played:
     """One layer that is played, for itself and for the `between` like ones before it."""
 
-    __slots__ = ("between", "graph", "kept", "layer", "out", "source", "span")
+    __slots__ = ("away", "between", "graph", "kept", "layer", "out", "source", "span")
 
     def __init__(self, layer: Layer | FastLayer, between: int) -> None:
         self.layer = layer
         self.between = between
         self.graph: Graph | None = None
+        self.away: list[tuple[Tensor, Block]] = []
         self.source: Tensor | None = None
         self.out: Tensor | None = None
         self.kept: list[Block] = []  # what the layers between leave
@@ -112,6 +117,8 @@ class Layers:
         if self._checkpointing:
             out.needs_grad = needs or self._plan.setting.trained or played.layer.has_adapters
         played.graph, played.out = graph, out
+        if self._plan.offloads and not self._plan.hosts and not self._checkpointing:
+            self._send_away(played, before)
         self._cached += graph.cached
         self._exchange.leave(gathered)
         if played.between:
@@ -122,7 +129,7 @@ class Layers:
             # Without checkpointing the graph has saved them besides, and they stay.
             casts = {id(tensor.block) for tensor in graph.cache if tensor.refs == 1}
             between = played.between
-            if self._plan.hosts or self._plan.offloads:
+            if self._plan.hosts or (self._plan.offloads and self._checkpointing):
                 between = 0  # five tensors later each has left (trl 1.16, activation_offloading.py, max_fwd_stash_size)
             times = [played.between if self._plan.hosts and id(block) in casts else between for block in created]
             clones = [
@@ -204,6 +211,7 @@ class Layers:
         if gradient is None or first is None or source is None or out is None:
             return None
         if not self._checkpointing:
+            self._bring_back(played)
             return self._finish(first, {id(out): gradient}, accumulates).get(id(source))
         graph = Graph(self._tape, self._uses)
         graph.beside = first.beside
@@ -232,6 +240,30 @@ class Layers:
         """Whether the layer's input is with the host until its backward."""
         return self._plan.hosts and self._checkpointing and played is not self._played[-1]
 
+    def _send_away(self, played: Played, before: dict[int, Block]) -> None:
+        """What a layer has saved goes to the host, but what is saved twice; `_bring_back` has it again as a whole.
+
+        Really the last five wait, and each comes back when its own operation asks (trl 1.16, activation_offloading.py).
+        """
+        graph = played.graph
+        if graph is None:
+            return
+        kept = [tensor for tensor in (*graph.cache, played.out) if tensor is not None]
+        given = {id(played.source.block)} if played.source is not None else set()
+        stays = _saved_twice(graph) | (set(before) - given) | {id(tensor.block) for tensor in kept}
+        for operation in graph.operations:
+            for tensor in operation.saved:
+                root = _root(tensor)
+                if root.block is not None and id(root.block) not in stays:
+                    self._tape.free(root.block)
+                    played.away.append((root, root.block))
+                    root.block = None
+
+    def _bring_back(self, played: Played) -> None:
+        for tensor, block in played.away:
+            tensor.block = self._tape.allocate(block.size, block.part, block.what, block.shape, block.dtype, block.count)
+        played.away.clear()
+
     @staticmethod
     def _finish(graph: Graph, gradients: dict[int, Tensor], accumulates: bool) -> dict[int, Tensor]:
         if accumulates:
@@ -248,6 +280,33 @@ class Layers:
             like.stops_at = AT_ONCE
             played.layer.forward(like, Tensor(None, source.shape, source.dtype, True), self._mask, "layer")
         return self._patterns[key], self._patterns[key].operations[-1].output
+
+
+def _saved_twice(graph: Graph) -> set[int]:
+    """The blocks that TRL's offloading leaves on the card: those that are saved again while they are on their way.
+
+    Whoever saves such a storage holds it (trl 1.16, activation_offloading.py, pack_tensor: `storage_to_tensor_id`); it is on
+    its way until the fifth thing saved after it, weights counted. A norm's square and its product save the same.
+    """
+    stays: set[int] = set()
+    seen: dict[int, int] = {}
+    number = 0
+    for operation in graph.operations:
+        for tensor in sorted(operation.saved, key=lambda saved: saved is operation.output):  # results come last
+            key = id(_root(tensor).block)
+            if operation.derivative is derivatives.root_mean_square or number - seen.get(key, -WAITING) < WAITING:
+                stays.add(key)
+            seen[key] = number
+            number += 1
+        number += 1 if operation.saved else 0  # the weight that it goes with
+    return stays
+
+
+def _root(tensor: Tensor) -> Tensor:
+    """The tensor whose memory it is."""
+    while tensor.base is not None:
+        tensor = tensor.base
+    return tensor
 
 
 class Everything(dict[str, "Block | None"]):
