@@ -44,6 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "quant_type": "nf4",
     "double_quant": False,
     "kbit_prepare": True,
+    "float32_ends": False,  # embedding, head and norms in fp32 beside layers in another dtype, as axolotl trains under sdpa
     "unfrozen": None,  # regular expressions of the only parameters trained in a full run; None trains all
     # batch
     "batch": 1,

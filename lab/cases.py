@@ -38,6 +38,7 @@ def run_of(case: Mapping[str, Any]) -> Run:
         task=c["head"] if trainer == "transformers" and c["head"] != "causal-lm" else None,
         num_labels=int(c["labels"]),
         max_target_length=c["target"],
+        float32_ends=bool(c["float32_ends"]),
         prepare_model_for_kbit_training=quantized and bool(c["kbit_prepare"]),
         load_in_4bit=quantized and c["bits"] == 4,
         load_in_8bit=quantized and c["bits"] == 8,

@@ -168,6 +168,10 @@ def quantize(model: Any, case: Mapping[str, Any]) -> None:
 
 def adapt(model: Any, case: Mapping[str, Any]) -> Any:
     """The model as it goes to the trainer: adapters on it, or with only the named parameters trained."""
+    if case["float32_ends"]:
+        for name, module in model.named_modules():
+            if "norm" in name or any(end in name for end in ("embed_tokens", "embed_in", "embed_out", "wte", "wpe", "lm_head")):
+                module.float()
     if case["method"] == "full":
         if case["unfrozen"]:
             for name, parameter in model.named_parameters():

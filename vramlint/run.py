@@ -56,6 +56,7 @@ class Run:
     task: Task | None = None
     num_labels: int = 2
     prepare_model_for_kbit_training: bool = False
+    float32_ends: bool = False
 
     # 4-bit and 8-bit base (BitsAndBytesConfig)
     load_in_4bit: bool = False

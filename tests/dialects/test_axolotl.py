@@ -129,8 +129,10 @@ def test_the_plugin_cuts_the_cross_entropy(recognised: Recognise, lines: str, lo
 
 def test_full_training_under_sdpa_keeps_embeddings_in_fp32(recognised: Recognise) -> None:
     text = "base_model: a/b\nmicro_batch_size: 2\nsequence_len: 1024\nsdp_attention: true\n"
-    assert recognised(text).runs[0].trainer == "axolotl"
-    assert recognised(text + "adapter: lora\nlora_r: 8\n").runs[0].trainer == "transformers"
+    assert recognised(text).runs[0].float32_ends
+    assert not recognised(text + "adapter: lora\nlora_r: 8\n").runs[0].float32_ends
+    assert not recognised(text.replace("sdp_attention", "flash_attention")).runs[0].float32_ends
+    assert not recognised(text + CUT).runs[0].float32_ends
 
 
 def test_liger_with_all_its_kernels(recognised: Recognise) -> None:

@@ -49,8 +49,12 @@ class Axolotl(Adaptor):
             switches = [f"{kernel}=false" for name, kernel in LIGER.items() if not it.mark(name)]
             switches += ["cross_entropy=true"] if it.mark("_liger_ce") else []
             it.infer("liger_kernel_config", tuple(switches) or None, "kernels that are not named are off (integrations/liger)")
+        full = not it.values["use_peft"] and not it.values["fsdp"] and it.values["attn_implementation"] in UPCAST_BY
         if _cuts({"_plugins": it.values.get("_plugins"), "_cut_ce": it.mark("_cut_ce")}):
+            full = False  # it wants them in 16 bits again (loaders/model.py, should_convert)
             it.infer("loss_type", CUT_CROSS_ENTROPY, "the plugin patches the model's loss (integrations/cut_cross_entropy)")
+        if full:
+            it.infer("float32_ends", True, "full training under sdpa and eager attention (_configure_embedding_dtypes)")
         if it.mark("_val_set_size") or it.mark("_test_datasets"):
             it.infer("eval_strategy", "steps", "there is a set to evaluate on")
         batch, micro = it.mark("_batch_size"), it.values["per_device_train_batch_size"]
@@ -91,9 +95,6 @@ def _patched(facts: Mapping[str, Value]) -> str | None:
     for mark, why in OWN_STEP.items():
         if facts.get(mark):
             return why
-    # Cut cross entropy wants them in 16 bits again (loaders/model.py, should_convert).
-    if facts.get("_adapter") is None and not _cuts(facts) and facts.get("attn_implementation") in UPCAST_BY:
-        return "axolotl trains embeddings, norms and head in fp32 under sdpa and eager attention"
     return None
 
 

@@ -22,7 +22,7 @@ def inventory(
     """Every parameter on the card, alike ones counted together."""
     a, layers = architecture, architecture.num_hidden_layers
     trained = not run.use_peft
-    upcast = run.prepare_model_for_kbit_training and (run.load_in_4bit or run.load_in_8bit)
+    upcast = run.float32_ends or (run.prepare_model_for_kbit_training and (run.load_in_4bit or run.load_in_8bit))
     outer = "float32" if upcast else dtype
     bits = 4 if run.load_in_4bit else 8 if run.load_in_8bit else 0
     # TRL casts what is trained on a quantised base to bf16 (1.16, sft_trainer.py).

@@ -138,6 +138,8 @@ def _adapted_ends_refusal(run: Run, a: Architecture) -> NoEstimate | None:
 
 def _experts_refusal(run: Run, a: Architecture, block: BlockShape) -> NoEstimate | None:
     """What cannot run, or is not simulated, where layers have experts."""
+    if run.float32_ends:
+        return NoEstimate("a router in fp32 beside experts in 16 bits is not simulated yet", ("attn_implementation",))
     if "experts-apart" in library_facts(run.stack, a.model_type):
         return NoEstimate("experts are not simulated for transformers before 5.0 yet", ("model_name_or_path",))
     fused = run.trainer in SCORING or (run.trainer == "trl-sft" and run.loss_type in (None, "nll", "chunked_nll"))
