@@ -124,7 +124,7 @@ def lives(draw: Any) -> list[Event]:
 def test_memory_is_conserved(events: list[Event]) -> None:
     allocator = Allocator()
     allocator.play(events, 0, UNLIMITED)
-    live = sum(block >> 40 for block in allocator.live.values())
+    live = sum(size for _, size in allocator.live.values())
     free = sum(block >> 40 for block in allocator.small + allocator.large)
     assert allocator.allocated == live
     assert allocator.reserved == live + free == sum(allocator.segments.values())

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 Event = tuple[int, int]
@@ -74,7 +75,7 @@ class Allocator:
         self.starts: dict[int, int] = {}  # address of a free block → the block
         self.ends: dict[int, int] = {}  # address behind a free block → the block
         self.segments: dict[int, int] = {}  # address → size
-        self.live: dict[int, int] = {}  # identifier → block
+        self.live: dict[int, tuple[int, int]] = {}  # identifier → address, size
         self.next_address = 0
         self.allocated = self.allocated_peak = 0
         self.reserved = self.reserved_peak = 0
@@ -105,6 +106,18 @@ class Allocator:
                     kept.append(block)
             pool[:] = kept
 
+    def _take(self, position: int, size: int, is_small: bool) -> None:
+        """A segment from the card, free as yet, for the event at `position`; it is larger than all that is free in its pool."""
+        address = self.next_address | SMALL_PLACES if is_small else self.next_address
+        self.next_address += size + 1  # a gap, so that segments are never neighbours
+        self.segments[address] = size
+        self.reserved += size
+        self.growth.append((position, self.reserved))
+        self.reserved_peak = max(self.reserved_peak, self.reserved)
+        block = size << ADDRESS_BITS | address
+        self.starts[address] = self.ends[address + size] = block
+        (self.small if is_small else self.large).append(block)
+
     def play(
         self, events: Sequence[Event], begin: int, capacity: int, end: int | None = None, *, pausing: bool = False,
     ) -> int:
@@ -114,22 +127,18 @@ class Allocator:
         """
         stop = len(events) if end is None else end
         small, large = self.small, self.large
-        starts, ends, segments, live = self.starts, self.ends, self.segments, self.live
+        starts, ends, live = self.starts, self.ends, self.live
         allocated, allocated_peak = self.allocated, self.allocated_peak
         find, insert = bisect_left, insort
-        for position in range(begin, stop):
-            identifier, size = events[position]
-            if size > 0:
-                size = (size + 511) >> 9
+        position = begin - 1
+        for identifier, asked in islice(events, begin, stop):
+            position += 1
+            if asked > 0:
+                size = (asked + 511) >> 9
                 is_small = size <= SMALL_REQUEST
                 pool = small if is_small else large
                 index = find(pool, size << ADDRESS_BITS)
-                if index < len(pool):
-                    block = pool.pop(index)
-                    address = block & ADDRESS
-                    whole = block >> ADDRESS_BITS
-                    del starts[address]
-                else:
+                if index == len(pool):
                     whole = (
                         SMALL_SEGMENT if is_small else LARGE_SEGMENT if size < LARGE_REQUEST
                         else -(-size // SEGMENT_ROUNDING) * SEGMENT_ROUNDING
@@ -142,42 +151,53 @@ class Allocator:
                             self.refused = min(self.refused, self.reserved + whole)
                             self.allocated, self.allocated_peak = allocated, allocated_peak
                             return position
-                    address = self.next_address | SMALL_PLACES if is_small else self.next_address
-                    self.next_address += whole + 1  # a gap, so that segments are never neighbours
-                    segments[address] = whole
-                    self.reserved += whole
-                    self.growth.append((position, self.reserved))
-                    self.reserved_peak = max(self.reserved_peak, self.reserved)
+                    self._take(position, whole, is_small)
+                    index = len(pool) - 1  # nothing that was free is as large
+                block = pool[index]
+                address = block & ADDRESS
+                whole = block >> ADDRESS_BITS
+                del starts[address]
                 rest = whole - size
                 if rest and (is_small or rest > SMALL_REQUEST):
                     left = rest << ADDRESS_BITS | address + size
                     starts[address + size] = ends[address + whole] = left
-                    insert(pool, left)
+                    if index and left < pool[index - 1]:
+                        del pool[index]
+                        insert(pool, left, 0, index)
+                    else:
+                        pool[index] = left
                     whole = size
                 else:
-                    ends.pop(address + whole, 0)
-                live[identifier] = whole << ADDRESS_BITS | address
+                    del pool[index], ends[address + whole]
+                live[identifier] = address, whole
                 allocated += whole
                 if allocated > allocated_peak:  # noqa: PLR1730 — max() costs a call an event
                     allocated_peak = allocated
-            elif size == 0:
-                block = live.pop(identifier)
-                address = block & ADDRESS
-                size = block >> ADDRESS_BITS
+            elif asked == 0:
+                address, size = live.pop(identifier)
                 allocated -= size
-                pool = small if address & SMALL_PLACES else large
+                pool = small if address >= SMALL_PLACES else large
                 end = address + size
+                place = -1
                 if address in ends:
-                    before = ends.pop(address)
-                    del pool[find(pool, before)]
-                    address = before & ADDRESS
+                    block = ends.pop(address)
+                    place = find(pool, block)
+                    address = block & ADDRESS
                 if end in starts:
-                    after = starts.pop(end)
-                    del pool[find(pool, after)]
-                    end += after >> ADDRESS_BITS
+                    if place >= 0:
+                        del pool[place]
+                    block = starts.pop(end)
+                    place = find(pool, block)
+                    end += block >> ADDRESS_BITS
                 block = end - address << ADDRESS_BITS | address
                 starts[address] = ends[end] = block
-                insert(pool, block)
+                if place < 0:
+                    insert(pool, block)
+                elif place + 1 == len(pool) or block < pool[place + 1]:
+                    pool[place] = block  # where the neighbour was that it has become one with
+                else:
+                    del pool[place]
+                    insert(pool, block, place)
             else:
                 self.release_free_segments()
         self.allocated, self.allocated_peak = allocated, allocated_peak

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
 from math import hypot
 from typing import NamedTuple
 
@@ -106,8 +105,17 @@ def required_of(found: Replayed | None, allocated: Band, widened: float = 0.0) -
 
 def _requested(events: list[Event]) -> int:
     """The most bytes that were asked for at once."""
-    sizes = dict(reversed(events))  # of each identifier the first event: what it asked for
-    return max(accumulate(size if size > 0 else -sizes[identifier] if not size else 0 for identifier, size in events), default=0)
+    sizes: dict[int, int] = {}
+    current = most = 0
+    for identifier, size in events:
+        if size > 0:
+            sizes[identifier] = size
+            current += size
+            if current > most:  # noqa: PLR1730 — max() costs a call an event
+                most = current
+        elif not size:
+            current -= sizes[identifier]
+    return most
 
 
 def _least(
