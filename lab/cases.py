@@ -67,6 +67,7 @@ def run_of(case: Mapping[str, Any]) -> Run:
         fp16=c["amp"] == "fp16",
         gradient_checkpointing=bool(c["checkpointing"]) if recomputes is None else recomputes is not False,
         use_reentrant=bool(c["reentrant"]) or recomputes is not None,
+        selective_checkpointing=(c["options"] or {}).get("selective"),
         activation_offloading=bool(c["offload"]) or (recomputes == "unsloth" and int(c["seq"]) >= OFFLOADED_FROM),
         use_liger_kernel=bool(c["liger"]),
         liger_kernel_config=tuple(f"{k}={str(v).lower()}" for k, v in c["liger_parts"].items()) if c["liger_parts"] else None,

@@ -6,12 +6,13 @@ Read off torchtitan 238fa995 (2026-02-23, TOML) and b5bcd76c (2026-08-21, Python
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from vramlint.dataclass import replace
 from vramlint.dialects.adaptor import Adaptor
 from vramlint.dialects.settlement import Settlement
 from vramlint.dialects.steps import resized, settle_step
+from vramlint.dialects.trainers import Trainers
 from vramlint.dialects.walk import Reading
 from vramlint.run import Change, Run, Value
 
@@ -29,6 +30,12 @@ class Torchtitan(Adaptor):
     def classes_for(self, reading: Reading, trainer: str) -> list[str]:
         """Today's Python has defaults of its own."""
         return [PYTHON] if reading.python else super().classes_for(reading, trainer)
+
+    def trainers(self, reading: Reading, facts: Mapping[str, Value]) -> Trainers | None:
+        """The loop behind the Python configs is half a year younger than the one that is simulated."""
+        if reading.python and "trainer" not in facts:
+            return Trainers(("other",), "torchtitan's loop as its Python configs have it is another than that of its TOML files")
+        return super().trainers(reading, facts)
 
     def settle(self, it: Settlement, reading: Reading) -> None:
         """Model, batch, optimizer and degrees."""

@@ -47,8 +47,8 @@ def _attend(
         return _math(graph, query, key, value, heads, mask, compute)
     inputs = cast_all(graph, (query, key, value), compute, "input of the attention kernel")
     bias = _bias(graph, mask, compute, batch, length)
-    made = graph.tensor((batch, length, width), compute, "output of attention")
-    sums = graph.tensor((batch, heads, length), "float32", "log-sum-exp of attention", needs_grad=False)
+    made = graph.choose((batch, length, width), compute, "output of attention", product=False)
+    sums = graph.choose((batch, heads, length), "float32", "log-sum-exp of attention", product=False, needs_grad=False)
     query, key, value = inputs
     flash = has_flash and bias is None
     graph.record(

@@ -63,13 +63,27 @@ class Operation:
         self.parts = parts
 
 
+class Chosen:
+    """What a layer's forward keeps under selective checkpointing by operation, for when it is played again."""
+
+    __slots__ = ("_products", "kept")
+
+    def __init__(self, kept: list[Tensor] | None = None) -> None:
+        self.kept = kept if kept is not None else []
+        self._products = 0
+
+    def takes(self, *, product: bool) -> bool:
+        """Whether it keeps this one: of products of matrices every other, from the first on."""
+        self._products += product
+        return not product or self._products % 2 == 1
+
+
 class Graph:
     """Records operations in order and plays their backward. `recording` is off where no gradient is wanted."""
 
     __slots__ = (
-        "beside", "cache", "cached",
-        "completes", "gradients", "keeps_beside", "operations", "recording", "returned", "source", "stops_at",
-        "tape", "unpacks", "uses",
+        "beside", "cache", "cached", "chosen", "completes", "gradients", "keeps_beside", "operations", "recording", "returned",
+        "source", "stops_at", "tape", "unpacks", "uses",
     )
 
     def __init__(self, tape: Tape, uses: Callable[[str, Block, int], bool] | None = None) -> None:
@@ -85,6 +99,7 @@ class Graph:
         self.cache: list[Tensor] = []
         self.keeps_beside = False
         self.beside: list[Tensor] | None = None
+        self.chosen: Chosen | None = None
         self.cached: list[Tensor] = []  # keys and values that the model returns
         self.returned: list[Tensor] = []  # what a layer's functions return besides and the layer holds until its end
 
@@ -98,6 +113,18 @@ class Graph:
             return Tensor(None, shape, dtype, needs_grad and self.recording)
         block = self.tape.allocate(prod(shape) * BYTES[dtype], part, what, shape, dtype, count)
         return Tensor(block, shape, dtype, needs_grad and self.recording)
+
+    def choose(self, shape: tuple[int, ...], dtype: str, what: str, *, product: bool = True, needs_grad: bool = True) -> Tensor:
+        """What a product of matrices or attention gives, which selective checkpointing may keep instead of computing it again."""
+        if self.chosen is None or not self.chosen.takes(product=product):
+            return self.tensor(shape, dtype, what, needs_grad=needs_grad)
+        if not self.recording:
+            made = self.tensor(shape, dtype, what, needs_grad=needs_grad)
+            self.chosen.kept.append(self.hold(made))
+            return made
+        made = self.chosen.kept.pop(0)
+        made.needs_grad = needs_grad
+        return made
 
     def view(self, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
         """A part of `tensor`, which lives as long as any of its views."""

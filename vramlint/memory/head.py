@@ -38,6 +38,12 @@ def loss_in_pieces(
             graph.drop(*ends[1 if needed else 0 :])
             del ends[1 if needed else 0 :]
 
+    def headed() -> None:
+        """The model has returned its logits: of hidden states that were cast for the head only the cast is there."""
+        if not pieces.picks and hidden.dtype != compute:
+            graph.drop(*ends)
+            ends.clear()
+
     if pieces.fused:
         gradient = way.never(leave)
     elif pieces.recomputed:
@@ -49,7 +55,7 @@ def loss_in_pieces(
     elif pieces.keeps_logits:
         gradient = way.at_once(setting, pieces, sizes, leave)
     else:
-        gradient = way.one_by_one(pieces, sizes, left)
+        gradient = way.one_by_one(pieces, sizes, left, headed)
     if pieces.picks:
         whole = graph.tensor(hidden.shape, hidden.dtype, "gradient of the last hidden states", needs_grad=False)
         graph.drop(gradient)
@@ -83,10 +89,14 @@ class _Head:
         """LoRA is beside the head: lora.py of torchtune (LoRALinear, bd2a0fc7) and of LitGPT (0.5.13) add it alike."""
         self._rank, self._drops = rank, dropout
 
-    def one_by_one(self, pieces: Pieces, sizes: list[int], leave: Leave) -> Tensor:
+    def one_by_one(self, pieces: Pieces, sizes: list[int], leave: Leave, headed: Leave) -> Tensor:
         """Head and loss of a piece before the head of the next."""
-        graph = self._graph
-        softs = [self._softmax(self._forward(size), pieces, drops=True) for size in sizes]
+        graph, softs = self._graph, []
+        for place, size in enumerate(sizes):
+            logits = self._forward(size)
+            if place == len(sizes) - 1:
+                headed()
+            softs.append(self._softmax(logits, pieces, drops=True))
         leave()
         phase, graph.tape.phase = graph.tape.phase, "backward of the loss"
         for soft in reversed(softs):

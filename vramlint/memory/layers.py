@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vramlint.memory import derivatives
-from vramlint.memory.autograd import AT_ONCE, Graph, Tensor
+from vramlint.memory.autograd import AT_ONCE, NEVER, Chosen, Graph, Tensor
 from vramlint.memory.dtypes import BYTES
 from vramlint.memory.exchange import Exchange
 from vramlint.memory.layer import Layer
@@ -34,11 +34,12 @@ def gradient_of(tape: Tape, weight: Weight) -> Block:
 class Played:
     """One layer that is played, for itself and for the `between` like ones before it."""
 
-    __slots__ = ("away", "between", "graph", "kept", "layer", "out", "source", "span")
+    __slots__ = ("away", "between", "checkpointed", "graph", "kept", "layer", "out", "source", "span")
 
-    def __init__(self, layer: Layer | FastLayer, between: int) -> None:
+    def __init__(self, layer: Layer | FastLayer, between: int, *, checkpointed: bool) -> None:
         self.layer = layer
         self.between = between
+        self.checkpointed = checkpointed
         self.graph: Graph | None = None
         self.away: list[tuple[Tensor, Block]] = []
         self.source: Tensor | None = None
@@ -65,7 +66,7 @@ class Layers:
         parts = plan.checkpointing and records and plan.block.parts_checkpointed
         self._checkpointing = plan.checkpointing and records and not parts
         self._holds_hidden = records and plan.pieces is not None and plan.pieces.fused
-        self._records = records and not self._checkpointing
+        self._records = records
         self._tape = tape
         self._mask = masks[-1] if plan.setting.masks.used else None
         self._played: list[Played] = []
@@ -80,9 +81,10 @@ class Layers:
             )
             if plan.loss == HAND_WRITTEN:
                 layer = FastLayer(plan.architecture, stack.block, stack.projections, plan.setting)
-            self._played.append(Played(layer, 0))
+            again = self._checkpointing and stack.recomputed
+            self._played.append(Played(layer, 0, checkpointed=again))
             if stack.count > 1:
-                self._played.append(Played(layer, stack.count - 2))
+                self._played.append(Played(layer, stack.count - 2, checkpointed=again))
 
     def forward(self, hidden: Tensor) -> Tensor:
         """The output of the last layer; takes over `hidden`."""
@@ -101,8 +103,9 @@ class Layers:
     def _forward_one(self, played: Played, hidden: Tensor) -> Tensor:
         tape = self._tape
         graph = Graph(tape, self._uses)
-        graph.recording = self._records
-        graph.keeps_beside = self._checkpointing and self._plan.keeps_inputs
+        graph.recording = self._records and not played.checkpointed
+        graph.keeps_beside = played.checkpointed and self._plan.keeps_inputs
+        graph.chosen = Chosen() if played.checkpointed and self._plan.keeps_products else None
         before, begin, total = tape.alive(), len(tape.played), tape.current
         gathered = self._exchange.enter()
         if self._holds_hidden:
@@ -112,9 +115,9 @@ class Layers:
         played.source = hidden
         graph.hold(hidden)  # the model's own variable until the layer returns, and what a checkpoint keeps
         out = played.layer.forward(graph, hidden, self._mask, "layer")
-        if not self._checkpointing or self._hosted(played):
+        if not played.checkpointed or self._hosted(played):
             graph.drop(hidden)
-        if self._checkpointing:
+        if played.checkpointed:
             out.needs_grad = needs or self._plan.setting.trained or played.layer.has_adapters
         played.graph, played.out = graph, out
         if self._plan.offloads and not self._plan.hosts and not self._checkpointing:
@@ -210,11 +213,12 @@ class Layers:
         first, source, out = played.graph, played.source, played.out
         if gradient is None or first is None or source is None or out is None:
             return None
-        if not self._checkpointing:
+        if not played.checkpointed:
             self._bring_back(played)
             return self._finish(first, {id(out): gradient}, accumulates).get(id(source))
         graph = Graph(self._tape, self._uses)
         graph.beside = first.beside
+        graph.chosen = Chosen(first.chosen.kept) if first.chosen is not None else None
         again = Tensor(None, source.shape, source.dtype, True)
         if not self._plan.runs_ahead:
             # Reentrant: what the layer got and gave is there until its own backward has ended (utils/checkpoint.py).
@@ -227,6 +231,8 @@ class Layers:
         pattern, last = self._recorded(played, source)
         gradients = {id(last): gradient}
         done = graph.ahead(pattern, gradients)
+        if not self._plan.stops_early:
+            graph.stops_at = NEVER
         graph.unpacks = True
         graph.drop(played.layer.forward(graph, again, self._mask, "layer"))
         keeper = next((operation for operation in graph.operations if operation.saved), None)

@@ -177,7 +177,7 @@ def plain_linear(
         if trained:
             graph.cache.append(graph.hold(weight))
         saved.append(weight)
-    made = graph.tensor((*hidden.shape[:-1], outputs), compute, "output of a projection")
+    made = graph.choose((*hidden.shape[:-1], outputs), compute, "output of a projection")
     weights = ((name, inputs * outputs * BYTES[compute], inputs * outputs * BYTES[dtype], 1),) if trained else ()
     graph.record(made, (source,), saved=tuple(saved), weights=weights, weights_first=not bias, views=True,
                  sums=bias and trained)

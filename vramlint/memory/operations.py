@@ -90,6 +90,8 @@ def add(graph: Graph, first: Tensor, second: Tensor, what: str) -> Tensor:
 def norm(graph: Graph, setting: Setting, hidden: Tensor, kind: str, name: str, width: int) -> Tensor:
     """A norm over the last dimension of `width`; the kinds are those of `BlockShape.norm`."""
     weights = _weight(setting, name, width, setting.norm_weight)
+    if kind == "rms-torch":  # torch's kernel, or written out where the weight's dtype is another (torch 2.11, layer_norm.cpp)
+        kind = "rms-fused" if hidden.dtype == setting.norm_weight else "rms-fp32"
     if kind == "rms-fused":
         made = graph.tensor(hidden.shape, hidden.dtype, "normed hidden states")
         return graph.record(made, (hidden,), saved=(hidden,), weights=weights, computes=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from vramlint.catalog import Architecture
@@ -25,12 +25,14 @@ class OwnLoop:
 
     `blocks`: a decoder layer of each model type it has, as it writes them. `facts`: what holds for its operations.
     `unpacks`: whose 4-bit layers it has, under peft ("bitsandbytes") or not. `quantizes_adapted`: model types whose other layers
-    it leaves as they are. `unties`: whether its head shares nothing with the embedding. `tables_fit`: whether its cosines and
+    it leaves as they are. `unties`: whether its head shares nothing with the embedding (`unties_of`: that of
+    which model types). `tables_fit`: whether its cosines and
     sines are those of the tokens of a row, not of all positions that the model has. `turns_once`: whether one table of them
     serves all layers; else LoRA's builders make one for each, but those of llama 3.1 and later. `losses`: how the loss is cut
     up, by `loss_type`, and by "adapters" where adapters are trained; None where it is computed from the logits in full.
     `masks`: whether the model is told where rows are padded. `holds_outputs`: see `Plan`. `has_tables`: whether it keeps cosines
-    and sines of all positions. `runs_ahead`: whether its checkpoints are without reentry. `clips_wide`: see `Plan`.
+    and sines of all positions. `runs_ahead`: whether its checkpoints are without reentry. `stops_early`, `clips_wide`: see
+    `Plan`.
     `peft`: whether its adapters are peft's, in fp32 unless a run says otherwise.
     `source`: the version that all of this was read and measured from.
     """
@@ -41,6 +43,7 @@ class OwnLoop:
     facts: frozenset[str] = frozenset()
     unpacks: str = "bitsandbytes"
     unties: bool = False
+    unties_of: frozenset[str] = frozenset()
     tables_fit: bool = False
     turns_once: bool = True
     quantizes_adapted: frozenset[str] = frozenset()
@@ -48,10 +51,13 @@ class OwnLoop:
     holds_outputs: bool = False
     has_tables: bool = True
     runs_ahead: bool = False
+    stops_early: bool = True
     clips_wide: bool = False
     peft: bool = False
 
 
+OPERATIONS = "op"
+"""The word for checkpoints that keep what some operations give."""
 POSITIONS = 4096
 SCALED = 131072
 """Positions of a model that says none, and of llama since 3.1."""
@@ -65,6 +71,7 @@ _LITGPT = replace(
     LLAMA, norm="rms-fp32", rotation="halves-fp32", qkv="fused", partial_rope=True,
     names=("qkv", "o_proj", "gate_proj", "up_proj", "down_proj"),
 )
+_TITAN = replace(LLAMA, norm="rms-torch", rotation="complex")
 OWN_LOOPS: dict[str, OwnLoop] = {
     "torchtune": OwnLoop(
         source="torchtune bd2a0fc7 (2026-04-23)",
@@ -107,6 +114,12 @@ OWN_LOOPS: dict[str, OwnLoop] = {
         },
         facts=frozenset({"lora-recomputed", "lora-mlp-fused"}), masks=True, holds_outputs=True, has_tables=False, runs_ahead=True,
         clips_wide=True,
+    ),
+    "torchtitan": OwnLoop(
+        source="torchtitan 238fa995 (2026-02-23)",
+        blocks={"llama": _TITAN, "qwen3": replace(_TITAN, qk_norm="head", rotation="halves")},
+        losses={None: Pieces(upcasts=True)}, unties_of=frozenset({"llama"}), tables_fit=True, runs_ahead=True,
+        stops_early=False,
     ),
     "nanogpt": OwnLoop(
         source="nanoGPT 3adf61e1 (2025-11-12)",
@@ -155,6 +168,10 @@ def refused_by(run: Run, a: Architecture) -> NoEstimate | None:
          f"{name} quantises the head, which shares the embedding's weight: the run ends in an error", "load_in_4bit"),
         (run.gradient_checkpointing and name == "nemo-automodel" and a.model_type in NOT_IN_LAYERS,
          f"the checkpoints that {name} finds in {a.model_type} are not simulated yet", "gradient_checkpointing"),
+        (name == "torchtitan" and run.attn_implementation not in (None, "sdpa"),
+         f"torchtitan with {run.attn_implementation} is not simulated yet", "attn_implementation"),
+        (name == "torchtitan" and not run.bf16 and run.dtype != "bfloat16",
+         "torchtitan without mixed precision is not simulated yet", "bf16"),
         (run.loss_type not in own.losses, f"{name} with the loss {run.loss_type} is not simulated yet", "loss_type"),
         (run.optimizer_in_backward and run.gradient_accumulation_steps > 1,
          f"{name} does not start with optimizer_in_bwd and gradient accumulation", "gradient_accumulation_steps"),
@@ -170,7 +187,7 @@ def refused_by(run: Run, a: Architecture) -> NoEstimate | None:
 def untied(run: Run, a: Architecture) -> Architecture:
     """The model as the run's framework has it: with a head of its own, with dropout on what is embedded."""
     own = OWN_LOOPS.get(run.trainer)
-    if own is not None and own.unties:
+    if own is not None and (own.unties or a.model_type in own.unties_of):
         return replace(a, tie_word_embeddings=False)
     if run.trainer == "nanogpt" and run.torch_compile:  # inductor draws its masks again
         return replace(a, hidden_dropout=0.0, attention_dropout=0.0)
@@ -180,13 +197,28 @@ def untied(run: Run, a: Architecture) -> Architecture:
 
 
 def left_plain(run: Run, a: Architecture, stacks: tuple[Stack, ...]) -> tuple[Stack, ...]:
-    """The layers, those projections marked that the run's framework does not quantise."""
+    """The layers, those projections marked that the run's framework does not quantise, those layers not checkpointed."""
+    if run.gradient_checkpointing and (run.selective_checkpointing or "").isdigit():
+        return tuple(_alternating(stacks, int(run.selective_checkpointing or 0)))
     own = OWN_LOOPS.get(run.trainer)
     if own is None or a.model_type not in own.quantizes_adapted:
         return stacks
     return tuple(
         replace(stack, projections=tuple(replace(each, plain=not each.adapted) for each in stack.projections)) for stack in stacks
     )
+
+
+def _alternating(stacks: tuple[Stack, ...], every: int) -> Iterator[Stack]:
+    """The layers, of which one in `every` is checkpointed (torchtitan 238fa995, distributed/activation_checkpoint.py)."""
+    for stack in stacks:
+        groups, rest = divmod(stack.count, every) if every > 1 else (0, 0)
+        if every <= 1:
+            yield stack
+        for _ in range(groups):
+            yield replace(stack, count=every - 1, recomputed=False)
+            yield replace(stack, count=1)
+        if rest:
+            yield replace(stack, count=rest, recomputed=False)
 
 
 def under_own_loop(run: Run, plan: Plan) -> Plan:
@@ -210,7 +242,8 @@ def under_own_loop(run: Run, plan: Plan) -> Plan:
         plan, setting=setting, loss=FULL if pieces is None else PIECES, pieces=pieces, embeds_gradient=setting.trained,
         optimizer=optimizer,
         runs_ahead=own.runs_ahead, evaluation=None, buffers=_tables(own, run, a, plan.block), holds_outputs=own.holds_outputs,
-        clips_wide=own.clips_wide and run.max_grad_norm > 0,
+        clips_wide=own.clips_wide and run.max_grad_norm > 0, stops_early=own.stops_early,
+        keeps_products=run.gradient_checkpointing and run.selective_checkpointing == OPERATIONS,
     )
     if _loads_quantised(run):
         return _with_packed_head(made, twice=run.bnb_4bit_use_double_quant)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vramlint.catalog import Architecture
 from vramlint.memory import derivatives
 from vramlint.memory.autograd import Graph, Tensor
-from vramlint.memory.rotations import HALVES, rotate
+from vramlint.memory.rotations import COMPLEX, HALVES, in_complex, rotate
 
 SHARES = {
     "phi": 0.5, "stablelm": 0.25, "gpt_neox": 0.25, "glm": 0.5, "glm4": 0.5, "qwen3_5": 0.25, "qwen3_5_text": 0.25,
@@ -18,6 +18,8 @@ KEEPING = ("phi", "stablelm")
 
 def turned(graph: Graph, query: Tensor, key: Tensor, kind: str) -> tuple[Tensor, Tensor]:
     """Queries and keys with positions on the whole of each head; takes over both."""
+    if kind == COMPLEX:
+        return in_complex(graph, query, key)
     made = rotate(graph, query, kind), rotate(graph, key, kind)
     graph.drop(query, key)
     return made

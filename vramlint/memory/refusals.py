@@ -91,7 +91,7 @@ def common_refusal_of(run: Run, a: Architecture) -> NoEstimate | None:
         return NoEstimate(f"there is no attention implementation {kernel!r}", ("attn_implementation",))
     if run.max_length is None:
         return NoEstimate("max_length is not known", ("max_length",))
-    if run.selective_checkpointing is not None and run.gradient_checkpointing:
+    if run.selective_checkpointing is not None and run.gradient_checkpointing and run.trainer != "torchtitan":
         return NoEstimate("selective activation checkpointing is not simulated yet", ("selective_checkpointing",))
     optimizer = optimizer_refused(run, a)
     if optimizer is not None:

@@ -6,10 +6,12 @@ from math import prod
 
 from vramlint.memory import derivatives
 from vramlint.memory.autograd import Graph, Tensor
+from vramlint.memory.operations import cast
 
-HALVES, PAIRS, UPCAST, CHUNKS = "halves", "pairs", "halves-fp32", "chunks"
+HALVES, PAIRS, UPCAST, CHUNKS, COMPLEX = "halves", "pairs", "halves-fp32", "chunks", "complex"
 """`q * cos + rotate_half(q) * sin` in the dtype of q, as transformers has it; pairs of neighbours in fp32, as torchtune; the
-halves with sines and cosines in fp32, as torchtune's phi3; two chunks that are turned and put together, as gpt_oss."""
+halves with sines and cosines in fp32, as torchtune's phi3; two chunks that are turned and put together, as gpt_oss; pairs
+as complex numbers, as torchtitan."""
 
 
 def rotate(graph: Graph, hidden: Tensor, kind: str) -> Tensor:
@@ -79,3 +81,21 @@ def _pairs(graph: Graph, hidden: Tensor) -> Tensor:
     graph.record(made, (hidden,), temporary=4 * size, pieces=8)
     graph.drop(upper, stacked)
     return made
+
+
+def in_complex(graph: Graph, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in fp32, multiplied as complex numbers, and cast back (torchtitan 238fa995, models/llama3/model/model.py).
+
+    Each step has variables that live until the function returns. Takes over both.
+    """
+    upper = [cast(graph, tensor, "float32", "queries or keys in fp32") for tensor in (query, key)]
+    turned = []
+    for tensor in upper:
+        product = graph.tensor(tensor.shape, "float32", "queries or keys with positions in fp32")
+        turned.append(graph.record(product, (tensor,)))
+    made = [
+        cast(graph, tensor, given.dtype, "queries or keys with positions")
+        for tensor, given in zip(turned, (query, key), strict=True)
+    ]
+    graph.drop(*upper, *turned, query, key)
+    return made[0], made[1]

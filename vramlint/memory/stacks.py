@@ -13,12 +13,13 @@ from vramlint.run import Run
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """`count` layers in a row that are alike."""
+    """`count` layers in a row that are alike; `recomputed`: whether they are checkpointed where any are."""
 
     count: int
     block: BlockShape
     projections: tuple[Projection, ...]
     experts: Experts | None = None
+    recomputed: bool = True
 
     def without_adapters(self) -> Stack:
         """The same layers with LoRA switched off."""

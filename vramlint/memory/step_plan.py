@@ -35,6 +35,11 @@ class Plan:
     offloads: bool = False
     hosts: bool = False
     """Whether the host keeps the inputs of checkpointed layers, all but the last's."""
+    stops_early: bool = True
+    """Whether what a checkpoint plays again ends with the last thing saved."""
+    keeps_products: bool = False
+    """Whether checkpoints keep what attention gives and every other product of matrices (selective checkpointing by
+    operation)."""
     runs_ahead: bool = False
     """Whether the end of a layer's backward may run before a checkpoint plays the layer again."""
     keeps_inputs: bool = False
