@@ -80,9 +80,9 @@ def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], None], Any, str]:
         torch.nn.init.trunc_normal_ = lambda tensor, *_, **__: tensor  # a kernel that is compiled when it is first run
     family = FAMILIES[architecture_fields(case)["model_type"]]
     spec = train_spec.get_train_spec(family)
-    spec.model_args[FLAVOR] = model_of(case, spec)  # type: ignore[index]  # torchtitan's own flavours are a dict
+    spec.model_args[FLAVOR] = model_of(case, spec)
     spec.build_tokenizer_fn = None
-    spec.build_dataloader_fn = lambda **_: Rows(case["batch"], case["seq"])  # type: ignore[assignment,return-value]
+    spec.build_dataloader_fn = lambda **_: Rows(case["batch"], case["seq"])
     train_spec.register_train_spec(family, spec)
     trainer = torchtitan.train.Trainer(ConfigManager().parse_args(words(case)))
     commit = Path(torchtitan.__file__).parent.parent / "COMMIT"
