@@ -1,4 +1,4 @@
-"""torchtitan's loop on one card against runs of torchtitan itself (lab/data/measured/torchtitan.jsonl), and what is refused."""
+"""torchtitan's loop on one card against runs of torchtitan itself (lab/data/measured/frameworks.jsonl), and what is refused."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lab.cases import architecture_of, capability_of, run_of
 from vramlint.dataclass import replace
 from vramlint.memory import Estimate, NoEstimate, estimate
 
-DATA = Path(__file__).parents[2] / "lab" / "data" / "measured" / "torchtitan.jsonl"
-ROWS = [json.loads(line) for line in DATA.read_text(encoding="utf-8").splitlines()]
+DATA = Path(__file__).parents[2] / "lab" / "data" / "measured" / "frameworks.jsonl"
+ROWS = [row for row in map(json.loads, DATA.read_text(encoding="utf-8").splitlines()) if row.get("framework") == "torchtitan"]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: json.dumps({k: v for k, v in row.items() if k != "measured"}))
