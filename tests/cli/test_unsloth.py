@@ -90,7 +90,7 @@ def measured(capability: str) -> dict[str, int]:
     return next(dict(row["measured"]) for row in ROWS if identity(row) == wanted)
 
 
-@pytest.mark.parametrize(("target", "capability"), [("t4", "7.5")])
+@pytest.mark.parametrize(("target", "capability"), [("t4", "7.5"), ("rtx3060", "8.6")])
 def test_a_notebook_has_the_number_that_its_run_had(vramlint: Command, notebook: Path, target: str, capability: str) -> None:
     done = vramlint("estimate", "--isolated", "--target", target, "--output-format", "json", notebook.name)
     (found,) = json.loads(done.stdout)["files"]
