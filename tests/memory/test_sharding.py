@@ -54,6 +54,7 @@ def run(**more: Any) -> Run:
     ({"deepspeed": "z.json", "zero_stage": 2, "unknown": {"num_processes": "nobody says"}}, "num_processes"),
     ({"deepspeed": "z.json", "zero_stage": 2, "unknown": {"zero_stage": "the file is not there"}}, "zero_stage"),
     ({"fsdp": "full_shard", "stack": {"transformers": "4.48"}}, "fsdp"), ({"trainer": "torchtune"}, "trainer"),
+    ({"trainer": "trl-kto"}, "trainer"), ({"trainer": "trl-dpo"}, "trainer"),
 ])
 def test_what_is_not_simulated_has_no_number_and_says_what_to_state(more: dict[str, Any], key: str) -> None:
     case = {"arch": QWEN, "capability": "8.0"}

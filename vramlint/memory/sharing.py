@@ -7,10 +7,7 @@ from vramlint.run import Run
 
 PLAIN_OPTIMIZERS = ("adam", "adamw_torch", "adamw_torch_fused")
 TRAINERS = ("transformers", "trl-sft", "nemo-automodel")
-OF_ACCELERATE = ("transformers", "trl-")
-"""Trainers that accelerate wraps in DDP where nothing else is said."""
-SHARING = (*OF_ACCELERATE, "nemo-automodel")
-"""Trainers that are simulated on several cards."""
+"""Trainers that are simulated on several cards; TRL's KTO in DDP was measured 2 to 5 % higher than it would be told."""
 FSDP_WORDS = frozenset({"full_shard", "shard_grad_op", "auto_wrap"})
 """Options of FSDP that are simulated; hybrid sharding and offloading are not."""
 
@@ -25,7 +22,7 @@ def refusal_of_sharing(run: Run, *, has_experts: bool) -> NoEstimate | None:
     if over is not None:
         return NoEstimate(f"{over} above 1 is not simulated yet", (over,))
     shared = bool(run.deepspeed or run.fsdp or run.zero_stage)
-    if run.num_processes > 1 and not run.trainer.startswith(SHARING):
+    if run.num_processes > 1 and run.trainer not in TRAINERS:
         return NoEstimate(f"the trainer {run.trainer} on several cards is not simulated yet", ("num_processes", "trainer"))
     if run.trainer == "nemo-automodel" and run.num_processes > 1 and not has_experts:
         return _of_either(run, "FSDP", "num_processes")
