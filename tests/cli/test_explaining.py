@@ -106,7 +106,7 @@ def test_the_reference_is_nearest_to_the_run_that_measured_it() -> None:
     receipt = record_of(REFERENCE, "--target", "rtx3070")["receipt"]
     assert {each["key"] for each in receipt["differs"]} <= {"padding", "compute capability"}
     assert receipt["measured"]["allocated"] / 2**30 == pytest.approx(11.1, abs=0.05)
-    assert receipt["measured"]["required"] / 2**30 == pytest.approx(12.8, abs=0.05)
+    assert receipt["measured"]["required"] / 2**30 == pytest.approx(12.8, rel=0.01)  # the search for it ends within 1 %
     for figure in ("allocated", "required"):
         assert receipt["error"][figure] == pytest.approx(receipt["estimated"][figure] / receipt["measured"][figure] - 1, abs=1e-5)
 
