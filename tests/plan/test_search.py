@@ -189,3 +189,14 @@ def test_sharding_is_a_move_where_several_cards_train_alike() -> None:
         Run(num_processes=8, optim="adamw_bnb_8bit"), Run(num_processes=8, trainer="trl-dpo"),
     ):
         assert not [move for move in moves_for(other, Allowed()) if move.axis == "sharding"]
+
+
+def test_kto_is_never_told_to_train_on_single_rows() -> None:
+    """KTOTrainer of TRL 1.16 raises ValueError for a micro batch of 1; a drawn plan had it, and did not start."""
+    def batches(trainer: str) -> set[object]:
+        run = Run(trainer=trainer, per_device_train_batch_size=8, max_length=512)  # type: ignore[arg-type]  # a trainer's name
+        moves = moves_for(run, Allowed())
+        return {c.value for m in moves if m.axis == "batch" for c in m.changes if c.key == "per_device_train_batch_size"}
+
+    assert batches("trl-kto") == {4, 2}
+    assert batches("trl-dpo") == {4, 2, 1}

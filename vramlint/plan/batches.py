@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vramlint.dataclass import dataclass
 from vramlint.findings import Outcome
+from vramlint.plan.moves import least_batch
 from vramlint.plan.search import OutcomeOf
 from vramlint.run import Change, Run
 
@@ -20,13 +21,13 @@ class Batch:
 
 
 def largest_batch(run: Run, outcome_of: OutcomeOf) -> Batch | None:
-    """The largest divisor of the effective batch that fits as micro batch; None if not even 1 does, or it is unknown."""
+    """The largest divisor of the effective batch that fits as micro batch; None if not even the least does, or it is unknown."""
     if {"per_device_train_batch_size", "gradient_accumulation_steps"} & run.unknown.keys():
         return None
     effective = run.per_device_train_batch_size * run.gradient_accumulation_steps
     if not 0 < effective <= MOST:
         return None
-    sizes = [size for size in range(1, effective + 1) if effective % size == 0]
+    sizes = [size for size in range(least_batch(run), effective + 1) if effective % size == 0]
     low, high, best = 0, len(sizes) - 1, None
     while low <= high:
         middle = (low + high) // 2

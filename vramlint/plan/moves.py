@@ -93,9 +93,14 @@ def _touches_unknown(run: Run, move: Move) -> bool:
     return any(change.key in run.unknown for change in move.changes)
 
 
+def least_batch(run: Run) -> int:
+    """The smallest micro batch that the trainer takes: KTO compares rows with each other (trl 1.16, kto_trainer.py)."""
+    return 2 if run.trainer == "trl-kto" else 1
+
+
 def _batch(run: Run, _: Allowed) -> Iterator[Move]:
     batch, accumulation = run.per_device_train_batch_size, run.gradient_accumulation_steps
-    for divisor in range(2, batch + 1):
+    for divisor in range(2, batch // least_batch(run) + 1):
         if batch % divisor == 0:
             yield Move(
                 "batch", f"batch {batch} → {batch // divisor}, accumulation {accumulation} → {accumulation * divisor}",
