@@ -45,24 +45,21 @@ def masks_are_all_ones() -> None:
     if hasattr(module, "fast_all"):
         module.fast_all = and_then(module.fast_all, True)
     elif hasattr(module, "_ignore_causal_mask_sdpa"):  # before transformers 5.13
-        ignore_causal = module._ignore_causal_mask_sdpa  # noqa: SLF001
-
-        def ignore_of_ones(padding_mask: Any, *rest: Any, **named: Any) -> bool:
-            if padding_mask is not None:
-                padding_mask.all()
-            return bool(ignore_causal(None, *rest, **named))
-
-        module._ignore_causal_mask_sdpa = ignore_of_ones  # noqa: SLF001
+        module._ignore_causal_mask_sdpa = of_no_mask(module._ignore_causal_mask_sdpa)  # noqa: SLF001
     find = module.find_packed_sequence_indices
     module.find_packed_sequence_indices = and_then(find, None)
-    ignore_bidirectional = module._ignore_bidirectional_mask_sdpa  # noqa: SLF001
+    module._ignore_bidirectional_mask_sdpa = of_no_mask(module._ignore_bidirectional_mask_sdpa)  # noqa: SLF001
+
+
+def of_no_mask(ignores: Callable[..., object]) -> Callable[..., bool]:
+    """Whether a mask may be left out, answered as if there were none; the question itself is asked for what it allocates."""
 
     def ignore(padding_mask: Any, *rest: Any, **named: Any) -> bool:
         if padding_mask is not None:
             padding_mask.all()
-        return bool(ignore_bidirectional(None, *rest, **named))
+        return bool(ignores(None, *rest, **named))
 
-    module._ignore_bidirectional_mask_sdpa = ignore  # noqa: SLF001
+    return ignore
 
 
 def and_then(function: Callable[..., object], answer: object) -> Callable[..., object]:
